@@ -155,6 +155,7 @@ export const POOLS: readonly Chapter[] = [
     functions: ['instrument', 'metricProducer', 'metricsHandler', 'logEvents'],
     options: [
       'InstrumentOptions',
+      'SqlCommenterOptions',
       'MetricProducerOptions',
       'MetricsHandlerOptions',
       'LogEventsOptions',

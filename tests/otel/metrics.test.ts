@@ -127,6 +127,12 @@ describe('instrument', () => {
     expect(() => instrument(pool, { traces: 1 as never })).toThrow(
       'instrument: traces must be true or false, got 1',
     )
+    expect(() => instrument(pool, { sqlcommenter: { tag: {} } as never })).toThrow(
+      'instrument: sqlcommenter: unknown option "tag"; did you mean "tags"?',
+    )
+    expect(() => instrument(pool, { sqlcommenter: { tags: { a: 1 as never } } })).toThrow(
+      'instrument: sqlcommenter: tags.a must be a string or a function, got 1',
+    )
     expect(() => instrument(pool, { meterProvider: {} as never })).toThrow(
       'instrument: meterProvider must have a method getMeter',
     )

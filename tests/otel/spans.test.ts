@@ -1,6 +1,6 @@
 import { SpanKind, SpanStatusCode } from '@opentelemetry/api'
 import type { ReadableSpan } from '@opentelemetry/sdk-trace-base'
-import type { ConnectionPool } from '@poolhouse/core'
+import type { ConnectionPool, Statement } from '@poolhouse/core'
 import { instrument } from '@poolhouse/otel'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { DRIVERS } from '../support/drivers.js'
@@ -112,6 +112,33 @@ describe.each(DRIVERS)('over $driver', ({ make }) => {
     expect(first!.parentSpanContext?.spanId).toBe(query!.spanContext().spanId)
     expect(second!.parentSpanContext?.spanId).toBe(request)
     expect(first!.duration[1]).toBeGreaterThan(10_000_000)
+  })
+
+  it('a comment names the span of its statement, and what the tags say', async () => {
+    const pool = openPool()
+    const { tracerProvider, spans } = tracesSdk()
+    const made = instrument(pool, {
+      tracerProvider,
+      metrics: false,
+      sqlcommenter: {
+        tags: { route: '/a b', application: () => "it's*/ 1", none: () => undefined },
+      },
+    })
+    onTestFinished(() => made.stop())
+    const text = 'select query from pg_stat_activity where pid = pg_backend_pid()'
+    const says = async (statement: Statement): Promise<string> =>
+      (await pool.query<{ query: string }>(statement)).rows[0]!.query
+    for (let call = 0; call < 3; call++) {
+      const seen = await says({ text })
+      const { spanId, traceId } = spans().at(-1)!.spanContext()
+      expect(seen).toBe(
+        `${text} /*application='it%27s%2A%2F%201',route='%2Fa%20b',traceparent='00-${traceId}-${spanId}-01'*/`,
+      )
+    }
+    expect(await says({ name: 'own', text })).toBe(text)
+    const own = `${text} -- why`
+    expect(await says({ text: own })).toBe(own)
+    expect(spans().at(-1)!.attributes['db.query.text']).toBe(own)
   })
 
   it('a connect is a span without a parent, whichever call needed it', async () => {

@@ -33,7 +33,6 @@ import { makeLease } from './lease/make-lease.js'
 import { ServerSession } from './lease/server-session.js'
 import { useLease } from './lease/use-lease.js'
 import { ChannelListener } from './listen/channel-listener.js'
-import type { WatchedPool } from './watch/call-watcher.js'
 import { AbortError, ConnectionLostError, type PoolGauges } from './outcome/errors.js'
 import { PoolhouseError } from './outcome/poolhouse-error.js'
 import type { AcceptsServer } from './server/server-identity.js'
@@ -53,6 +52,7 @@ import { aboutStatement } from './statement/session-work.js'
 import { StatementRun } from './statement/statement-run.js'
 import { refuseBehindPooler } from './statement/through-pooler.js'
 import { runTransaction } from './transaction/transaction-runner.js'
+import type { WatchedPool } from './watch/call-watcher.js'
 
 // Above the priority of any caller, so that `ready()` also resolves in a pool whose callers keep
 // its first connections.
@@ -149,7 +149,8 @@ export class ServerPool implements ConnectionPool, Driven, WatchedPool {
       const { statement, options } = readQueryCall(first, second, third)
       const engine = this.#engine
       const lane = engine.lane as SharedLane
-      const cost = lane.costOf(statement)
+      const observer = engine.hub.calls?.observer
+      const cost = observer?.comments === true ? undefined : lane.costOf(statement)
       try {
         if (options?.signal?.aborted) throw new AbortError(options.signal.reason, 'no')
         // What may share begins no transaction and takes no lock.
@@ -158,7 +159,6 @@ export class ServerPool implements ConnectionPool, Driven, WatchedPool {
         throw aboutStatement(engine, error, statement.text)
       }
       const now = engine.now()
-      const observer = engine.hub.calls?.observer
       if (cost !== undefined) {
         const run = new SharedRun(engine, lane, cost, statement, options, now, resolve)
         if (observer !== undefined) run.observe(observer)

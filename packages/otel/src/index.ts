@@ -18,3 +18,4 @@ export {
   metricsHandler,
 } from './prometheus/metrics-handler.js'
 export { SPANS, type SpanInfo } from './spans/span-table.js'
+export type { SqlCommenterOptions } from './statement/sql-commenter.js'

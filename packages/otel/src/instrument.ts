@@ -11,10 +11,12 @@ import {
   type WatchedPool,
   watchCalls,
 } from '@poolhouse/core/kit'
+import { CommentingObserver } from './commenting-observer.js'
 import { KeptHistograms, type PoolhouseMetricProducer } from './metrics/metric-producer.js'
 import { MetricsRecording } from './metrics/metrics-recording.js'
-import { PoolObserver } from './pool-observer.js'
+import { PoolObserver, type Recording } from './pool-observer.js'
 import { end, Spans } from './spans/spans.js'
+import { SqlCommenter, type SqlCommenterOptions } from './statement/sql-commenter.js'
 
 /** What `instrument` records, and where. */
 export interface InstrumentOptions {
@@ -29,6 +31,14 @@ export interface InstrumentOptions {
   metrics?: boolean | PoolhouseMetricProducer | undefined
   /** Whether spans are recorded. Default true. */
   traces?: boolean | undefined
+  /**
+   * Whether statements get comments at their end that the server sees in its log and in
+   * `pg_stat_activity`: true for the name of their span, or what they say. A statement with a name,
+   * a text that has a comment, batches, streams and copies get none. Each text is another one then,
+   * so such statements get no automatic names and share no connection: they cost more. Default
+   * false.
+   */
+  sqlcommenter?: boolean | SqlCommenterOptions | undefined
 }
 
 /** What `instrument` has begun. */
@@ -37,7 +47,7 @@ export interface Instrumentation {
   stop(): void
 }
 
-const OPTIONS = new Set(['meterProvider', 'tracerProvider', 'metrics', 'traces'])
+const OPTIONS = new Set(['meterProvider', 'tracerProvider', 'metrics', 'traces', 'sqlcommenter'])
 // What is instrumented now.
 const instrumented = new WeakSet<object>()
 
@@ -79,10 +89,11 @@ function checkTarget(target: Pool | Observable): void {
 class RunningInstrumentation implements CallWatcher {
   readonly #metrics: MetricsRecording | undefined
   readonly #spans: Spans | undefined
+  readonly #commenter: SqlCommenter | undefined
   readonly #unwatch: () => void
 
   constructor(target: Pool | Observable, options: InstrumentOptions) {
-    const { metrics: wanted = true, traces = true } = options
+    const { metrics: wanted = true, traces = true, sqlcommenter = false } = options
     const { meterProvider = metrics.getMeterProvider() } = options
     const { tracerProvider = trace.getTracerProvider() } = options
     const kept = wanted instanceof KeptHistograms ? wanted : undefined
@@ -90,6 +101,12 @@ class RunningInstrumentation implements CallWatcher {
     checkBoolean('instrument', 'traces', traces)
     checkProvider('meterProvider', 'getMeter', meterProvider)
     checkProvider('tracerProvider', 'getTracer', tracerProvider)
+    if (typeof sqlcommenter !== 'object') {
+      checkBoolean('instrument', 'sqlcommenter', sqlcommenter)
+    }
+    if (sqlcommenter !== false) {
+      this.#commenter = new SqlCommenter(sqlcommenter === true ? {} : sqlcommenter)
+    }
     this.#spans = traces ? new Spans(tracerProvider) : undefined
     this.#metrics =
       wanted === false
@@ -100,12 +117,15 @@ class RunningInstrumentation implements CallWatcher {
 
   watch(pool: WatchedPool): CallObserver {
     this.#metrics?.pools.add(pool)
-    return new PoolObserver(pool, {
+    const recording: Recording = {
       metrics: this.#metrics?.calls,
       spans: this.#spans,
       timedOut: (attributes) => this.#metrics?.timedOut(attributes as Record<string, string>),
       stopped: () => this.#metrics?.pools.remove(pool),
-    })
+    }
+    return this.#commenter === undefined
+      ? new PoolObserver(pool, recording)
+      : new CommentingObserver(pool, recording, this.#commenter)
   }
 
   held(pool: string): (error: unknown) => void {

@@ -64,7 +64,15 @@ export class PoolObserver implements CallObserver {
     this.#look()
   }
 
-  began(text: string): Span | undefined {
+  get comments(): boolean {
+    return false
+  }
+
+  commented(_begun: unknown, text: string): string {
+    return text
+  }
+
+  began(text: string): unknown {
     const tracer = this.#spans?.tracer
     if (tracer === undefined) return undefined
     const { summary, attributes } = this.#texts.of(text)

@@ -3,7 +3,6 @@ import { realTimers } from '../base/real-timers.js'
 import { unwatchSignal, watchSignal } from '../base/watch-signal.js'
 import type { PoolEngine } from '../engine/pool-engine.js'
 import { Waiter } from '../engine/wait-queue.js'
-import type { CallObserver, ObservedResult } from '../watch/call-watcher.js'
 import { afterCancel } from '../outcome/cancelled-call.js'
 import { setNode } from '../outcome/database-error.js'
 import { AbortError } from '../outcome/errors.js'
@@ -13,6 +12,7 @@ import { PoolhouseError } from '../outcome/poolhouse-error.js'
 import { isResetFailure } from '../outcome/reset-failure.js'
 import type { Slot } from '../slot/slot.js'
 import { COPIES, READ_IN_TWO_WAYS } from '../sql/trait-flags.js'
+import type { CallObserver, ObservedResult } from '../watch/call-watcher.js'
 import { copyMisfit } from './copy-text.js'
 import { refuseWhenSent } from './lone-statement.js'
 import {
@@ -101,6 +101,13 @@ export class StatementRun extends Waiter {
     this.#begun = observer.began(this.statement.text)
   }
 
+  #commented(statement: Statement): Statement {
+    const observer = this.#observer
+    const isPlain = observer?.comments !== true || statement.name !== undefined
+    if (isPlain) return statement
+    return { ...statement, text: observer.commented(this.#begun, statement.text) }
+  }
+
   /** When the call was made, on the pool's clock. */
   get startedAt(): number {
     return this.#startedAt
@@ -144,7 +151,7 @@ export class StatementRun extends Waiter {
       if ((traits & READ_IN_TWO_WAYS) !== 0 && this.#owner.again !== undefined) {
         refuseWhenSent(traits)
       }
-      const sent = throughPooler(name, pooler, statement, slot.escapes)
+      const sent = this.#commented(throughPooler(name, pooler, statement, slot.escapes))
       slot.resetAhead()
       this.send(slot, sent, (error, result) => this.answered(slot, error, result))
     } catch (error) {

@@ -39,6 +39,16 @@ export interface CallObserver {
    * What it returns is handed to the other methods as `begun`.
    */
   began(text: string): unknown
+  /**
+   * Whether statements get comments. They share no connection then, because each text is another
+   * one.
+   */
+  readonly comments: boolean
+  /**
+   * The text as it is sent, of a statement without a name. Called only if `comments`, and not for
+   * batches, streams and copies.
+   */
+  commented(begun: unknown, text: string): string
   /** It has waited for a connection, and has one now. Not called if it had one at once. */
   waited(begun: unknown, waitMs: number): void
   /**

@@ -15,12 +15,14 @@ interface Watching extends CallWatcher {
 }
 
 /** A watcher that writes down what it is told; each call gets a number. */
-function watching(): Watching {
+function watching(comments = false): Watching {
   const told: string[] = []
   const pools: WatchedPool[] = []
   let calls = 0
   const name = (error: unknown): string => (error as Error).name
   const observerOf = (pool: WatchedPool): CallObserver => ({
+    comments,
+    commented: (begun, text) => `${text} /*${begun}*/`,
     began: (text) => {
       told.push(`${++calls} began ${text}`)
       return calls
@@ -161,6 +163,24 @@ describe('a watcher of calls', () => {
     stop()
     await pool.query('select 2')
     expect(other.told[0]).toBe('1 began select 2')
+  })
+
+  it('may add comments to what is sent, but for statements with names', async () => {
+    const { pool, driver } = harness({ multiplex: 'auto' })
+    const sent: string[] = []
+    driver.options.onStatement = ({ text }) => {
+      sent.push(text)
+      return undefined
+    }
+    watchCalls(pool, watching(true))
+    await pool.query('select 1')
+    await pool.query({ name: 'one', text: 'select 1' })
+    await pool.transaction(async (tx) => await tx.query('select 2'))
+    expect(sent.filter((text) => text.startsWith('select'))).toEqual([
+      'select 1 /*1*/',
+      'select 1',
+      'select 2 /*4*/',
+    ])
   })
 
   it('reaches every pool behind a relay, also one that joins later, until it leaves', async () => {
