@@ -25,8 +25,8 @@ export interface InstrumentOptions {
   /** Where spans go. Default: the global provider. */
   tracerProvider?: TracerProvider | undefined
   /**
-   * Whether metrics are recorded; with a `metricProducer()`, it keeps the histograms of calls, which
-   * costs them less. Default true.
+   * Whether metrics are recorded; with a `metricProducer()`, it keeps the histograms of calls,
+   * which costs them less. Default true.
    */
   metrics?: boolean | PoolhouseMetricProducer | undefined
   /** Whether spans are recorded. Default true. */

@@ -9,10 +9,10 @@ import {
 import type { CallObserver, ObservedResult, WatchedPool } from '@poolhouse/core/kit'
 import { TextMemory } from '@poolhouse/core/sql'
 import type { CallMetrics, PoolRecorders } from './metrics/call-metrics.js'
+import { SummarySeries } from './metrics/summary-series.js'
 import { end, type Spans } from './spans/spans.js'
-import { poolAttributes, serverAttributes } from './statement/pool-attributes.js'
+import { poolAttributes, queryAttributes, serverAttributes } from './statement/attributes.js'
 import { summaryOf } from './statement/query-summary.js'
-import { queryAttributes, SummarySeries } from './statement/statement-series.js'
 
 /** What an observer records with. */
 export interface Recording {

@@ -27,7 +27,10 @@ export class MetricsRecording {
   readonly #cluster: ClusterMetrics
   readonly #observed: ObservedMetrics
 
-  /** `source` is what is watched, a manager or a pool. `kept` has the histograms of calls in the place of instruments of the provider. */
+  /**
+   * `source` is what is watched, a manager or a pool. `kept` has the histograms of calls in the
+   * place of instruments of the provider.
+   */
   constructor(
     source: Observable,
     provider: MeterProvider,

@@ -1,5 +1,5 @@
 import type { WatchedPool } from '@poolhouse/core/kit'
-import { poolAttributes } from '../statement/pool-attributes.js'
+import { poolAttributes } from '../statement/attributes.js'
 import type { MetricKey } from './metric-table.js'
 import type { Observe } from './observed-metrics.js'
 

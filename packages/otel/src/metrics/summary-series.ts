@@ -1,8 +1,7 @@
 import type { Attributes } from '@opentelemetry/api'
-import { hideStrings } from '@poolhouse/core/sql'
 import { failureAttributes, failureType } from '../failure-attributes.js'
-import type { CallMetrics } from '../metrics/call-metrics.js'
-import type { Recorder } from '../metrics/recorder.js'
+import type { CallMetrics } from './call-metrics.js'
+import type { Recorder } from './recorder.js'
 
 /**
  * What is recorded of the statements of one pool that have one summary: the recorders of their
@@ -44,9 +43,4 @@ export class SummarySeries {
     }
     recorder.record(durationMs / 1_000)
   }
-}
-
-/** What spans say of a statement: nothing that its values could be read from. */
-export function queryAttributes(of: Attributes, summary: string, text: string): Attributes {
-  return Object.freeze({ ...of, 'db.query.summary': summary, 'db.query.text': hideStrings(text) })
 }
