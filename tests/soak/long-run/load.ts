@@ -129,8 +129,17 @@ export function startLoad(world: World, signal: AbortSignal): Load {
         unknown: sum('unknown'),
         longestWriteGapMs: Math.max(...reports.map(({ report }) => report.longestWriteGapMs)),
         violations: [
+          // Every workload of the process notes the same ones; their stacks say where they are from.
+          ...parts[0]!.workload.history.unhandled.map((reason) => ({
+            part: 'process',
+            kind: 'unhandled' as const,
+            who: 'process',
+            detail: reason instanceof Error ? `${reason.stack}` : String(reason),
+          })),
           ...reports.flatMap(({ name, report }) =>
-            report.violations.map((violation) => ({ ...violation, part: name })),
+            report.violations
+              .filter(({ kind }) => kind !== 'unhandled')
+              .map((violation) => ({ ...violation, part: name })),
           ),
           ...found.violations,
         ],

@@ -94,9 +94,10 @@ export class OpenTransaction extends TransactionSession implements Transaction {
 
   /** Sends BEGIN by itself; resolves when the server has answered. */
   async begin(): Promise<void> {
-    const begun = this.sendOpening([], { text: beginStatement(this.#options) })
-    // Nothing can have happened yet, so a stop need not wait for the server's answer.
-    const result = await (this.limits === undefined ? begun : this.untilStopped(() => begun))
+    const send = () => this.sendOpening([], { text: beginStatement(this.#options) })
+    // Nothing can have happened yet, so a stop need not wait for the server's answer. Of a
+    // transaction that is stopped already nothing is sent: its failure would reach no caller.
+    const result = await (this.limits === undefined ? send() : this.untilStopped(send))
     this.#identity?.read(result)
     const { openWith } = this.#options
     // It is the first statement, so that a SET TRANSACTION of the work begins no new transaction
