@@ -8,7 +8,7 @@ import { afterAll, onTestFinished } from 'vitest'
 import { CHILD_FLAGS } from '../support/multiplex/child-flags.js'
 
 /** How a run of the command line ended, and what it printed. */
-export interface Ran {
+interface Ran {
   readonly exitCode: number | NodeJS.Signals
   readonly stdout: string
   readonly stderr: string
