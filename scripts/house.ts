@@ -33,7 +33,7 @@ const FEATURES: Readonly<Record<string, number>> = {
   'the option multiplex': 140,
   'the shared lane': 1_250,
   'a query through all pools at the cost of core alone': 241,
-  'a page that shows pools as they work': 1_500,
+  'a page that shows pools as they work': 1_800,
   'watched calls, and their metrics and spans for OpenTelemetry': 1_620,
   'messages of errors that end with their code, and show a configuration that works': 40,
   'histograms, leaks and slow texts to see, and what observes a manager': 560,
