@@ -118,6 +118,7 @@ export default defineConfig({
         ['Errors', '/errors'],
         ['Settings', '/settings'],
         ['Types', '/types'],
+        ['Compatibility', '/compatibility'],
         ...readChapters().map(
           ({ slug, title }): Item =>
             slug === 'index'

@@ -36,16 +36,16 @@ export const replicas: Check = async (ground, make) => {
     )
     return rows[0]!.standby
   }
+  if (ground.noTransactions === true) {
+    const refused = await errorOf(where(5_000))
+    if (refused !== undefined) return { is: 'refused', error: shown(refused) }
+  }
   const candidate = () => db.explainRoute('select 1', { intent: 'read' }).candidates[0]
   // Either it becomes known how fresh the replica is, or why that cannot be known.
   await until(
     async () => (await where(5_000)) || /pooler/.test(candidate()?.reason ?? ''),
     'a bounded read on the replica',
   )
-  if (ground.noTransactions === true) {
-    const refused = await errorOf(db.session().query('insert into routed values (0)'))
-    if (refused !== undefined) return { is: 'refused', error: shown(refused) }
-  }
   const session = db.session()
   for (let n = 1; n <= 20; n++) {
     await session.query('insert into routed values ($1)', [n])

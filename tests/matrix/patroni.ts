@@ -10,10 +10,10 @@ export async function startProxied(): Promise<Ground> {
   const front = await startHaproxy({ targets, health: { path: '/primary', ports } })
   const behind = await startHaproxy({ targets, health: { path: '/replica', ports } })
   const first = await patroni.leader()
-  await first.sql(`create role app login password 'secret'`)
+  await first.sql(`create role app login`)
   await first.sql('alter database postgres owner to app')
   const [row] = await first.sql<{ server_version: string }>('show server_version')
-  const asApp = (url: string): string => url.replace('postgres@', 'app:secret@')
+  const asApp = (url: string): string => url.replace('postgres@', 'app@')
   const sql = async <Row>(text: string, values?: readonly unknown[]): Promise<Row[]> =>
     await (await patroni.leader()).sql<Row>(text, values)
   return {
@@ -28,7 +28,7 @@ export async function startProxied(): Promise<Ground> {
     server: {
       ...addressOf(front.url),
       user: 'app',
-      password: 'secret',
+      password: '',
       database: 'postgres',
       socketDirectory: '/nowhere',
       replica: undefined,
