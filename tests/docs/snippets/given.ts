@@ -2,6 +2,7 @@
 // around them. `complete-snippet.ts` imports a name from here if a block neither declares nor
 // imports it.
 import { createServer } from 'node:http'
+import { AggregationTemporality, InMemoryMetricExporter } from '@opentelemetry/sdk-metrics'
 import { type ConnectionPool, createPool } from '@poolhouse/core'
 import { type FailoverPool, withFailover } from '@poolhouse/failover'
 import { createManager } from '@poolhouse/manager'
@@ -99,6 +100,8 @@ export const nodePool = (node: { host: string; port: number }): ConnectionPool =
 export const myDriver = nodePostgres
 /** Reads a value of a type. */
 export const parseMood = (text: string): string => text
+/** Where metrics go. */
+export const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE)
 /** Servers of the testkit. */
 export declare const cluster: Cluster
 
