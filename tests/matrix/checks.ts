@@ -55,6 +55,8 @@ export function shown(error: Error): string {
   const message = error.message
     .replaceAll(/127\.0\.0\.1:\d+/g, 'host:port')
     .replaceAll(/\b(process|pid) \d+/g, '$1 …')
+    .replaceAll(/\b\d+ ms\b/g, '… ms')
+    .replaceAll(/; see POOLHOUSE_[A-Z_]+/g, '')
   return `${error.name}: ${message}`
 }
 
