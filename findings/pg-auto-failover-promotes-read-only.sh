@@ -26,7 +26,7 @@ chmod -R a+rX debian
 mkdir monitor a b
 as=()
 if [ "$(id -u)" = 0 ]; then
-  chown nobody monitor a b
+  chown 65534 monitor a b
   as=(setpriv --reuid=65534 --regid=65534 --clear-groups)
 fi
 # Runs a program in the folder of a node, whose socket and state lie there.

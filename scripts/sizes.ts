@@ -1,5 +1,5 @@
-// Packs every package as npm would get it and prints the sizes: `pnpm run sizes`, after a build. Fails
-// where a package is larger than its limit.
+// Packs every package as npm would get it and prints the sizes: `pnpm run sizes`, after a build.
+// Fails where a package is larger than its limit.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -31,7 +31,7 @@ export type Finding =
   | { readonly is: 'fails'; readonly what: string }
 
 /** As on a server without anything in between. */
-export interface Works {
+interface Works {
   readonly is: 'works'
   /** Cases of a conformance suite that passed. */
   readonly passed?: number
@@ -40,7 +40,7 @@ export interface Works {
 }
 
 /** It works, but for what is said. */
-export interface Limit {
+interface Limit {
   readonly is: 'limit'
   readonly reason: string
   /** Cases of a conformance suite that passed. */

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import type { Aspect, CornerResult, Finding, PageDriver, Results } from './finding.js'
 
 /** Where the results of runs are kept. */
-export const RESULTS_FILE: string = fileURLToPath(
+const RESULTS_FILE: string = fileURLToPath(
   new URL('../../docs/compatibility.json', import.meta.url),
 )
 

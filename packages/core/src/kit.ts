@@ -118,13 +118,6 @@ export {
 export { type LeasedSession, leasedSession, type OfSession } from './lease/leased-session.js'
 export { ChannelListener } from './listen/channel-listener.js'
 export type { ChannelSource } from './listen/channel-source.js'
-export {
-  type CallObserver,
-  type CallWatcher,
-  type ObservedResult,
-  type WatchedPool,
-  watchCalls,
-} from './watch/call-watcher.js'
 export type {
   BudgetHolder,
   Observable,
@@ -180,3 +173,10 @@ export type { UrlSsl } from './settings/read-ssl.js'
 export { refuseLoneStatement } from './statement/lone-statement.js'
 export { standsFor } from './statement/statement-list.js'
 export { KeyedWork } from './transaction/idempotency.js'
+export {
+  type CallObserver,
+  type CallWatcher,
+  type ObservedResult,
+  type WatchedPool,
+  watchCalls,
+} from './watch/call-watcher.js'

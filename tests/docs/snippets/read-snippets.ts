@@ -7,10 +7,10 @@ export const ROOT: URL = new URL('../../../', import.meta.url)
  * What is done with a block: `run` on real servers, `compile` alone, or `parse` alone, for code
  * over libraries that are not installed here. The last two say why, in a comment of the page.
  */
-export type Treatment = 'run' | 'compile' | 'parse'
+type Treatment = 'run' | 'compile' | 'parse'
 
 /** A line of a page's code. */
-export interface SnippetLine {
+interface SnippetLine {
   /** Its number on the page, from 1. */
   readonly number: number
   /** Its text. */

@@ -7,7 +7,7 @@ import type { Seeded } from './seeded.js'
 import type { World } from './world.js'
 
 /** What a fault strikes, and with which draws. */
-export interface FaultContext {
+interface FaultContext {
   readonly world: World
   readonly draw: Seeded
   readonly clock: ClientClock

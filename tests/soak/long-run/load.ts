@@ -129,7 +129,8 @@ export function startLoad(world: World, signal: AbortSignal): Load {
         unknown: sum('unknown'),
         longestWriteGapMs: Math.max(...reports.map(({ report }) => report.longestWriteGapMs)),
         violations: [
-          // Every workload of the process notes the same ones; their stacks say where they are from.
+          // Every workload of the process notes the same ones; their stacks say where they come
+          // from.
           ...parts[0]!.workload.history.unhandled.map((reason) => ({
             part: 'process',
             kind: 'unhandled' as const,

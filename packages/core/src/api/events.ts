@@ -2,10 +2,10 @@ import { AsyncResource } from 'node:async_hooks'
 import { describeName } from '../base/option-check.js'
 import { own } from '../base/own.js'
 import { realTimers } from '../base/real-timers.js'
-import { CALLS, type CallWatcher, type WatchedPool } from '../watch/call-watcher.js'
-import { CallWatchers } from '../watch/call-watchers.js'
 import type { PoolhouseError } from '../outcome/poolhouse-error.js'
 import type { ServerIdentity } from '../server/server-identity.js'
+import { CALLS, type CallWatcher, type WatchedPool } from '../watch/call-watcher.js'
+import { CallWatchers } from '../watch/call-watchers.js'
 import type { TopologySnapshot } from './topology.js'
 
 /** What every event carries. */

@@ -3,10 +3,10 @@ import { unwatchSignal, watchSignal } from '../base/watch-signal.js'
 import type { LeaseWaiter } from '../engine/leak-watch.js'
 import type { PoolEngine } from '../engine/pool-engine.js'
 import { Waiter } from '../engine/wait-queue.js'
-import type { CallObserver } from '../watch/call-watcher.js'
 import { AbortError } from '../outcome/errors.js'
 import { failCall, type SettleCall } from '../outcome/fail-call.js'
 import type { Slot } from '../slot/slot.js'
+import type { CallObserver } from '../watch/call-watcher.js'
 import { makeLease } from './make-lease.js'
 
 /** One `acquire()` that has to wait. */

@@ -22,7 +22,8 @@ export interface Watched {
  * `TypeError` for what is neither; `where` is the function that the message names.
  */
 export function observe(source: Pool | Observable, where = 'observe'): Observable {
-  if (has(source, ['pools', 'stats', 'holders', 'inspect', 'on', 'off'])) return source as Observable
+  if (has(source, ['pools', 'stats', 'holders', 'inspect', 'on', 'off']))
+    return source as Observable
   if (has(source, ['query', 'stats', 'on', 'off'])) return new OnePool(source as Pool)
   throw new TypeError(
     `${where}: give a pool or a manager of Poolhouse, got ${describeValue(source)}`,
@@ -30,7 +31,7 @@ export function observe(source: Pool | Observable, where = 'observe'): Observabl
 }
 
 /** The connection pools at the bottom of a pool, each once. */
-export function connectionPoolsOf(pool: Pool): readonly ConnectionPool[] {
+function connectionPoolsOf(pool: Pool): readonly ConnectionPool[] {
   const found = new Set<ConnectionPool>()
   collect(pool, found)
   return [...found]

@@ -1,8 +1,8 @@
 import type { Statement } from '../api/statement.js'
 import { tracing } from '../api/tracing.js'
-import type { CallObserver } from '../watch/call-watcher.js'
 import type { BatchListener, Outcome } from '../statement/batch-run.js'
 import type { WorkHost } from '../statement/session-work.js'
+import type { CallObserver } from '../watch/call-watcher.js'
 
 type Settle = (outcome: Outcome) => void
 

@@ -1,6 +1,6 @@
 import { tracing } from '../api/tracing.js'
-import type { CallObserver } from '../watch/call-watcher.js'
 import type { WorkHost } from '../statement/session-work.js'
+import type { CallObserver } from '../watch/call-watcher.js'
 import { CLOSED_BY_READER, type StreamingWork } from './streaming-work.js'
 
 /**

@@ -37,8 +37,7 @@ import { TransactionScope, type TurnLimits } from './transaction-scope.js'
 import { TransactionSession } from './transaction-session.js'
 
 const ROLLBACK_MS = 2_000
-const COMMIT: Statement = { text: 'COMMIT' }
-const ROLLBACK: Statement = { text: 'ROLLBACK' }
+const [COMMIT, ROLLBACK]: [Statement, Statement] = [{ text: 'COMMIT' }, { text: 'ROLLBACK' }]
 
 /**
  * One transaction on one lease: `open` → `ended` by COMMIT or ROLLBACK, or `stopped` from outside

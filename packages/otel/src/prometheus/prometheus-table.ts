@@ -10,7 +10,7 @@ export type SampleValue =
   | { readonly sumMs: number; readonly count: number }
 
 /** Values of the labels, in their order, and what was measured. */
-export type Sample = readonly [labels: readonly string[], value: SampleValue]
+type Sample = readonly [labels: readonly string[], value: SampleValue]
 
 /** One metric as Prometheus reads it. */
 export interface PrometheusMetric {

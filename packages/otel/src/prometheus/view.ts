@@ -3,7 +3,7 @@ import type { Observable, ObservedPool } from '@poolhouse/core/kit'
 import type { EventCounts } from './event-counts.js'
 
 /** One pool of connections to one server. */
-export interface ServerPoolView {
+interface ServerPoolView {
   /** The pool or database that it belongs to. */
   readonly database: string
   /** Its own name. */

@@ -51,7 +51,8 @@ export interface PgAutoFailoverCluster extends ManagedCluster<PgAutoFailoverNode
  *
  * ```ts
  * await using cluster = await startPgAutoFailover()
- * const db = withFailover({ discover: pgAutoFailover({ monitor: cluster.monitor }), pool: nodePool })
+ * const discover = pgAutoFailover({ monitor: cluster.monitor })
+ * const db = withFailover({ discover, pool: nodePool })
  * ```
  */
 export async function startPgAutoFailover(
