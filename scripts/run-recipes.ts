@@ -19,7 +19,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { partOf, rotation } from '../tests/faults/rotation.js'
 import { exec, packPackages, ROOT, twoAtATime } from '../tests/packaging/packed-project.js'
-import { commitNumber, TURNS } from '../tests/support/commit-number.js'
+import { turnsSoFar } from '../tests/support/commit-number.js'
 
 const RECIPES = join(ROOT, 'recipes')
 const SECONDS_FILE = join(RECIPES, 'durations.json')
@@ -68,9 +68,7 @@ async function part(option: string): Promise<readonly string[]> {
   })
   const parts = rotation(runs, { limitSeconds: LIMIT_SECONDS, workers: 2 })
   const [, asked] = option.split('=')
-  // Their turn in `.ci/run` comes with every third commit.
-  const turn = Math.floor(commitNumber().number / TURNS)
-  const number = asked === undefined ? partOf(turn, parts.length) : Number(asked)
+  const number = asked === undefined ? partOf(turnsSoFar('recipes'), parts.length) : Number(asked)
   const found = parts[number]
   if (found === undefined) throw new RangeError(`there is no part ${number} of ${parts.length}`)
   console.log(`recipes: part ${number} of 0 to ${parts.length - 1}: ${found.files.join(', ')}`)

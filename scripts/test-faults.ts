@@ -9,13 +9,12 @@
  *
  * A round runs every file over every driver once. It is divided into parts of at most four minutes
  * on two cores, balanced by the seconds in tests/faults/durations.json. The number of the commit
- * chooses the part, so as many commits in a row as there are parts make a round. Other arguments go
- * to vitest.
+ * chooses the part; `.ci/run` runs one with every third commit. Other arguments go to vitest.
  */
 import { spawnSync } from 'node:child_process'
 import { faultRuns } from '../tests/faults/fault-files.js'
 import { type Part, partOf, rotation } from '../tests/faults/rotation.js'
-import { commitNumber } from '../tests/support/commit-number.js'
+import { commitNumber, EVERY, turnsSoFar } from '../tests/support/commit-number.js'
 
 /** Four minutes, less what vitest and the first server need to start. */
 const LIMIT_SECONDS = 225
@@ -43,9 +42,9 @@ function runPart(number: number): void {
 function numberOfThisCommit(): number {
   const { number, unknown } = commitNumber()
   if (unknown === undefined)
-    console.log(`faults: commit ${number}, a round is ${parts.length} commits`)
+    console.log(`faults: commit ${number}, a round is ${parts.length * EVERY.slowTier} commits`)
   else console.log(`faults: ${unknown}, so its commit has no number: part 0 runs`)
-  return partOf(number, parts.length)
+  return partOf(turnsSoFar('slowTier'), parts.length)
 }
 
 function measure(wanted: readonly string[]): void {

@@ -8,8 +8,12 @@ export interface CommitNumber {
   readonly unknown?: string
 }
 
-/** How many steps of `.ci/run` take turns: each runs once in so many commits. */
-export const TURNS = 3
+/** In how many commits a step of `.ci/run` runs once. Those of every sixth share a turn. */
+export const EVERY: Readonly<Record<'slowTier' | 'recipes' | 'matrix', number>> = {
+  slowTier: 3,
+  recipes: 6,
+  matrix: 6,
+}
 
 /** Asks git for the number of the commit. A clone without its history has none. */
 export function commitNumber(): CommitNumber {
@@ -23,4 +27,9 @@ export function commitNumber(): CommitNumber {
   } catch {
     return { number: 0, unknown: 'git knows no commit here' }
   }
+}
+
+/** How often the turn of such a step has come, so that each time it runs another part. */
+export function turnsSoFar(step: keyof typeof EVERY): number {
+  return Math.floor(commitNumber().number / EVERY[step])
 }
