@@ -25,6 +25,7 @@ function writeObservability(): string {
       '* `logEvents(pool | manager, logger)` writes one line for each event.',
       '* Without any of them: `pool.stats()`, with histograms that add up over pools and over time; `inspect()` with the longest holders, the slowest texts and the last leaks; `on(event)`; and one process warning for each place whose leases leak.',
     ].join('\n'),
+    '[`examples/observability`](../examples/observability/README.md) shows all of them on a cluster that fails over.',
     '## Metrics of OpenTelemetry',
     table(
       ['metric', 'instrument', 'unit', 'meaning', 'attributes'],
