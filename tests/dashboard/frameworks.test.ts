@@ -10,6 +10,7 @@ import express from 'express'
 import fastify from 'fastify'
 import { Hono } from 'hono'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { HONO } from '../support/hono.js'
 import { mountExpress, mountFastify, mountHono } from './frameworks.js'
 
 const pool = createPool({
@@ -42,7 +43,7 @@ const FRAMEWORKS: Readonly<Record<string, () => Promise<Served>>> = {
   Hono: async () => {
     const app = new Hono<{ Bindings: HttpBindings }>()
     mountHono(app, dashboard)
-    return await listening(serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' }) as Server)
+    return await listening(serve({ ...HONO, fetch: app.fetch }) as Server)
   },
 }
 

@@ -10,6 +10,7 @@ import express from 'express'
 import fastify from 'fastify'
 import { Hono } from 'hono'
 import { expect, onTestFinished, test } from 'vitest'
+import { HONO } from '../support/hono.js'
 
 const pool = createPool({
   driver: fakeDriver({ clock: systemClock }),
@@ -41,9 +42,7 @@ const FRAMEWORKS: Readonly<Record<string, () => Promise<Server>>> = {
       await metrics(env.incoming, env.outgoing)
       return RESPONSE_ALREADY_SENT
     })
-    return await listening(
-      serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' }) as unknown as Server,
-    )
+    return await listening(serve({ ...HONO, fetch: app.fetch }) as unknown as Server)
   },
 }
 

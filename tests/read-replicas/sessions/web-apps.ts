@@ -10,6 +10,7 @@ import {
 import express from 'express'
 import fastify, { type FastifyRequest } from 'fastify'
 import { type Context, Hono } from 'hono'
+import { HONO } from '../../support/hono.js'
 
 /** What the routes of every app do. */
 export interface NotesApi {
@@ -105,7 +106,7 @@ export const FRAMEWORKS: readonly Framework[] = [
       app.post('/search', async (context) =>
         context.json((await api.search((await context.req.json()).id)) as object),
       )
-      const server = serve({ fetch: app.fetch, hostname: '127.0.0.1', port: 0 }) as Server
+      const server = serve({ ...HONO, fetch: app.fetch }) as Server
       if (!server.listening) await listening(server, false)
       return { url: urlOf(server.address()), [Symbol.asyncDispose]: () => closed(server) }
     },

@@ -102,6 +102,8 @@ export class DashboardServer {
   async #sendPage(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
       const { html, policy } = await pageDocument()
+      // A framework that was not told to leave the answer to us has sent one of its own.
+      if (response.headersSent) return
       response.setHeader('content-security-policy', policy)
       send(request, response, 'text/html; charset=utf-8', html)
     } catch (error) {

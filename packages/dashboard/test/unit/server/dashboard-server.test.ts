@@ -97,6 +97,15 @@ test('what is nowhere is 404', async () => {
   }
 })
 
+test('a framework that answers by itself meanwhile is left alone', async () => {
+  server.removeAllListeners('request')
+  server.on('request', (request, response) => {
+    dashboard(request, response)
+    response.end('its own')
+  })
+  expect(await (await ask('/')).text()).toBe('its own')
+})
+
 test('HEAD gets the headers alone, and nothing but GET and HEAD is answered', async () => {
   for (const path of ['/', '/events', '/state.json']) {
     const head = await ask(path, { method: 'HEAD' })
