@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
+import { type Cluster, startCluster, startHaproxy } from '@poolhouse/testkit'
 import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Cluster, startCluster, startHaproxy } from '../../src/index.js'
 
 let cluster: Cluster
 beforeAll(async () => {

@@ -1,6 +1,6 @@
+import { type Cluster, startCluster, startPgpool } from '@poolhouse/testkit'
 import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Cluster, startCluster, startPgpool } from '../../src/index.js'
 
 let cluster: Cluster
 beforeAll(async () => {
