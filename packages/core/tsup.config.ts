@@ -1,3 +1,4 @@
+// @boundaries-ignore the settings of every package
 import shared from '../../tsup.config.js'
 
 // Makes the types alone; scripts/build/core.ts makes the JavaScript.

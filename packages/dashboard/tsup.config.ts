@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { defineConfig } from 'tsup'
+// @boundaries-ignore the settings of every package
 import shared from '../../tsup.config.js'
 import { pageFiles } from './src/server/page-files.js'
 

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
+// @boundaries-ignore the links are checked by the anchors that the site makes
 import { anchorsOf } from '../../docs/.vitepress/anchors.js'
 import { findPages, ROOT } from './snippets/read-snippets.js'
 
