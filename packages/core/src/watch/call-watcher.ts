@@ -14,7 +14,12 @@ export interface WatchedPool {
   /** The server; another one after `reconfigure`. */
   readonly endpoint: Endpoint
   /** Most and fewest connections, as configured now. */
-  readonly sizes: { readonly max: number; readonly min: number }
+  readonly sizes: {
+    /** Most connections. */
+    readonly max: number
+    /** Connections that are kept open. */
+    readonly min: number
+  }
   /** How many of its leases were reported as leaked. */
   readonly leaks: number
   /** What the pool is made of at this moment. */
