@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module'
 import type { Driver } from '@poolhouse/core'
 import { type DriverConnection, refuseUnknownOptions } from '@poolhouse/core/kit'
 import {
@@ -78,8 +77,7 @@ function readModule(given: unknown): PgModule {
 
 function requireVersion(pg: PgModule, own: boolean): void {
   const version =
-    versionOfModule(pg, 'pg') ??
-    (own ? versionBeside(createRequire(import.meta.url), 'pg') : undefined)
+    versionOfModule(pg, 'pg') ?? (own ? versionBeside(import.meta.url, 'pg') : undefined)
   // A bundle has no version; then the newest export that is needed tells.
   const old = version === undefined ? !('Result' in pg) : isOlder(version, NEEDED)
   if (old) throw tooOld(version)

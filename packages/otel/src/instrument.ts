@@ -49,7 +49,7 @@ export interface Instrumentation {
 
 const OPTIONS = new Set(['meterProvider', 'tracerProvider', 'metrics', 'traces', 'sqlcommenter'])
 // What is instrumented now.
-const instrumented = new WeakSet<object>()
+const instrumented = new WeakMap<object, RunningInstrumentation>()
 
 /**
  * Records metrics and spans of a pool with all pools that it is made of, or of all databases and
@@ -66,11 +66,12 @@ export function instrument(
   refuseUnknownOptions('instrument', options, OPTIONS)
   checkTarget(target)
   const started = new RunningInstrumentation(target, options)
-  instrumented.add(target)
+  instrumented.set(target, started)
   return {
     stop: () => {
       started.stop()
-      instrumented.delete(target)
+      // A second call must not end a later one.
+      if (instrumented.get(target) === started) instrumented.delete(target)
     },
   }
 }

@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module'
 import type { Driver } from '@poolhouse/core'
 import { type DriverConnection, refuseUnknownOptions } from '@poolhouse/core/kit'
 import { connectSession, isOlder, versionBeside, versionOfModule } from '@poolhouse/core/net'
@@ -89,7 +88,7 @@ function readTemplate(postgres: PostgresModule): InstanceOptions {
 function requireVersion(postgres: PostgresModule, own: boolean): void {
   const version =
     versionOfModule(postgres, 'postgres') ??
-    (own ? versionBeside(createRequire(import.meta.url), 'postgres') : undefined)
+    (own ? versionBeside(import.meta.url, 'postgres') : undefined)
   if (version !== undefined && isOlder(version, NEEDED)) throw tooOld(version)
 }
 

@@ -52,7 +52,9 @@ export class Admission {
     if (this.#token === undefined) return judgePlace(request)
     const shown = query.get('token')
     if (shown !== null) {
-      return this.#isToken(shown) ? { admitted: true, cookie: this.#cookie(request) } : wrongToken()
+      // In an address a plus reads as a blank, and tokens of base64 are pasted there as they are.
+      const isRight = this.#isToken(shown) || this.#isToken(shown.replaceAll(' ', '+'))
+      return isRight ? { admitted: true, cookie: this.#cookie(request) } : wrongToken()
     }
     const bearer = /^Bearer +(.+)$/i.exec(request.headers.authorization ?? '')?.[1]
     if (bearer !== undefined) return this.#isToken(bearer) ? ADMITTED : wrongToken()

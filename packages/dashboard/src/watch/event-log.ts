@@ -69,9 +69,16 @@ export class EventLog {
 
   /** Looks what the nodes are now, and notes it where that has changed. */
   mark(): void {
-    for (const { name, topology } of this.#source.pools()) {
+    const pools = this.#source.pools()
+    for (const { name, topology, stats } of pools) {
       const snapshot = topology()
       if (snapshot === undefined) continue
+      // Where every call that was held has given up, no event tells that the hold is over.
+      const mayBeOver = snapshot.primary !== undefined && this.heldSince(name) !== undefined
+      if (mayBeOver && stats().pending === 0) {
+        if (pools.length === 1) this.#holding.clear()
+        else this.#holding.delete(name)
+      }
       const states = Object.fromEntries(snapshot.nodes.map(({ id, state }) => [id, state]))
       const isHolding = this.heldSince(name) !== undefined
       const last = this.#marks.findLast(({ pool }) => pool === name)

@@ -20,7 +20,10 @@ export function warnOfCopies(pg: PgLibrary): void {
 
 /** The files of the other copies of `pg` that are loaded. */
 function otherCopies(pg: PgLibrary): string[] {
-  const { cache } = createRequire(import.meta.url)
+  const url = import.meta.url as string | undefined
+  // Bundlers that make CommonJS leave it undefined.
+  if (url === undefined) return []
+  const { cache } = createRequire(url)
   return Object.keys(cache).filter((file) => {
     if (!/[\\/]pg[\\/]lib[\\/]index\.js$/.test(file)) return false
     const { Client } = cache[file]!.exports as Partial<PgLibrary>

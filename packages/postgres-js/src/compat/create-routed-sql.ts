@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module'
 import { ConfigError, type Pool, type QueryOptions } from '@poolhouse/core'
 import {
   checkBoolean,
@@ -198,7 +197,7 @@ function moduleFor(pool: Pool, given: RoutedSqlOptions['postgres']): PostgresMod
     given === undefined ? (used ?? readModule(WHERE, bundledPostgres)) : readModule(WHERE, given)
   const version =
     versionOfModule(postgres, 'postgres') ??
-    (given === undefined ? versionBeside(createRequire(import.meta.url), 'postgres') : undefined)
+    (given === undefined ? versionBeside(import.meta.url, 'postgres') : undefined)
   if (version !== undefined && !TRIED.has(version)) throw notTried(version)
   return postgres
 }

@@ -57,10 +57,13 @@ export function versionOfExport(value: unknown, key: string, name: string): stri
   return undefined
 }
 
-/** The version of the package of this name that a driver finds. `require` is that of the driver. */
-export function versionBeside(require: NodeJS.Require, name: string): string | undefined {
+/**
+ * The version of the package of this name that a driver finds. `url` is that of the driver's
+ * module; bundlers that make CommonJS leave it undefined.
+ */
+export function versionBeside(url: string | undefined, name: string): string | undefined {
   try {
-    return versionAbove(require.resolve(name), name)
+    return versionAbove(createRequire(url!).resolve(name), name)
   } catch {
     return undefined
   }

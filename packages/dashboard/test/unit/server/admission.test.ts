@@ -84,6 +84,12 @@ describe('with a token', () => {
     }
   })
 
+  test('a token of base64 may stand in the address as it is', () => {
+    const token = 'q+3/Zk+9=='
+    expect(judge(token, { from: '10.0.0.7', search: `token=${token}` }).admitted).toBe(true)
+    expect(judge(token, { from: '10.0.0.7', search: 'token=q 3/Zk-9==' }).admitted).toBe(false)
+  })
+
   test('the token in the address becomes a cookie that does not hold it and no script can read', () => {
     const search = new URLSearchParams({ token: TOKEN }).toString()
     const verdict = judge(TOKEN, { from: '10.0.0.7', search })

@@ -11,7 +11,7 @@ beforeEach(() => {
 
 test('tells a failover: the loss is bad news, the hold too, and the new primary good news', async () => {
   let now = snapshot({ a: 'primary', b: 'replica' })
-  const source = observed([{ topology: () => now }])
+  const source = observed([{ topology: () => now, stats: () => ({ pending: 2 }) }])
   const changed = vi.fn()
   const log = new EventLog(source, clock, changed)
   const become = (states: Record<string, string>, reason: string): void => {
@@ -84,4 +84,26 @@ test('of several pools each one holds for itself', () => {
   const log = new EventLog(source, clock, () => {})
   source.tell('hold', { pool: 'dw', reason: 'no primary' })
   expect([log.heldSince('app'), log.heldSince('dw')]).toEqual([undefined, clock.now()])
+})
+
+test('a hold is over with a primary and no call that waits, where all have given up', () => {
+  let now = snapshot({ a: 'unreachable' })
+  let pending = 0
+  const source = observed([
+    { topology: () => now, stats: () => ({ pending }) },
+    { name: 'dw', topology: () => now, stats: () => ({ pending }) },
+  ])
+  const log = new EventLog(source, clock, () => {})
+  const held = () => [log.heldSince('app'), log.heldSince('dw')]
+  source.tell('hold', { pool: 'app', reason: 'no primary' })
+  source.tell('hold', { pool: 'dw', reason: 'no primary' })
+  expect(held()).toEqual([clock.now(), clock.now()])
+  now = snapshot({ a: 'primary' })
+  pending = 1
+  log.mark()
+  expect(held()).toEqual([clock.now(), clock.now()])
+  pending = 0
+  log.mark()
+  expect(held()).toEqual([undefined, undefined])
+  expect(log.marks.at(-1)?.isHolding).toBe(false)
 })

@@ -37,7 +37,10 @@ describe('the version of a module', () => {
 
   it('is the version of the package that the caller would load', () => {
     const exported: unknown = require('fast-check')
-    expect(versionBeside(require, 'fast-check')).toBe(versionOfModule(exported, 'fast-check'))
-    expect(versionBeside(require, 'there-is-no-such-package')).toBeUndefined()
+    expect(versionBeside(import.meta.url, 'fast-check')).toBe(
+      versionOfModule(exported, 'fast-check'),
+    )
+    expect(versionBeside(import.meta.url, 'there-is-no-such-package')).toBeUndefined()
+    expect(versionBeside(undefined, 'fast-check')).toBeUndefined()
   })
 })
