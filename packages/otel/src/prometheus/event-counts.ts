@@ -28,12 +28,17 @@ export interface Holds {
   calls: number
 }
 
+// Pools of tenants come and go, and a series once told stays for ever.
+const MOST_POOLS = 100
+/** The name under which the events of all further pools are counted. */
+const FURTHER = ''
+
 /**
  * Counts what the statistics of pools do not, from the events of an observable. `leak` and `error`
  * are left out, because a listener would take the place of the process warnings.
  */
 export class EventCounts {
-  /** How often each event came, by pool and event. */
+  /** How often each event came, by pool and event; those of further pools than 100 under `''`. */
   readonly events: Map<string, Map<string, number>> = new Map()
   /** Changes of the primary, by pool. */
   readonly failovers: Map<string, number> = new Map()
@@ -58,8 +63,10 @@ export class EventCounts {
     })
     for (const event of COUNTED_EVENTS) {
       this.#listen(observable, event, ({ pool }) => {
-        const counts = this.events.get(pool) ?? new Map<string, number>()
-        this.events.set(pool, counts)
+        const isKnown = this.events.has(pool) || this.events.size < MOST_POOLS
+        const name = isKnown ? pool : FURTHER
+        const counts = this.events.get(name) ?? new Map<string, number>()
+        this.events.set(name, counts)
         counts.set(event, (counts.get(event) ?? 0) + 1)
       })
     }

@@ -324,7 +324,7 @@ export const PROMETHEUS_METRICS: readonly PrometheusMetric[] = [
     name: 'poolhouse_events_total',
     type: 'counter',
     unit: '{event}',
-    help: `Events by name: ${COUNTED_EVENTS.join(', ')}.`,
+    help: `Events by name: ${COUNTED_EVENTS.join(', ')}. Those of further pools than 100 have an empty pool.`,
     labels: ['pool', 'event'],
     *samples({ counts, pools }) {
       const names = new Set([...pools.map(({ name }) => name), ...counts.events.keys()])
