@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { type Cluster, startCluster } from '@poolhouse/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { until } from '../support/until.js'
@@ -18,6 +20,25 @@ afterAll(async () => {
 interface Document {
   readonly servers: readonly Readonly<Record<string, unknown>>[]
 }
+
+it('ends although the configuration file keeps the process busy, and prints no password that it throws', async () => {
+  const cwd = await cli.folder()
+  const busy = `setInterval(() => {}, 1_000)
+export default { databases: { app: { primary: 'postgres://app@127.0.0.1:1/app' } } }`
+  await writeFile(join(cwd, 'poolhouse.config.mjs'), busy)
+  const { exitCode } = await cli.run(['ping', '--json', '--timeout', '500ms'], { cwd })
+  expect(exitCode).not.toBe(0)
+  const told = `throw new Error('not good: {"password": "hunter2"}, password: hunter3')`
+  await writeFile(join(cwd, 'poolhouse.config.mjs'), told)
+  const { stdout, stderr } = await cli.run(['ping', '--json'], { cwd })
+  expect(stdout).toContain('not good')
+  expect(stdout + stderr).not.toMatch(/hunter/)
+})
+
+it('explains a command by help and its name', async () => {
+  const { exitCode, stdout } = await cli.run(['help', 'ping'])
+  expect([exitCode, stdout.includes('ping')]).toEqual([0, true])
+})
 
 describe('ping', () => {
   it('says which servers answer, what they are, and how fast', async () => {

@@ -15,7 +15,15 @@ for (const stream of [process.stdout, process.stderr]) {
   })
 }
 // A run that is cut off has not gone well.
-process.exitCode = 1
-void runCli(process.argv.slice(2), processIo(ending.signal)).then((code) => {
-  process.exitCode = code
+let exitCode = 1
+process.on('exit', () => {
+  process.exitCode = exitCode
+})
+void runCli(process.argv.slice(2), processIo(ending.signal)).then(async (code) => {
+  exitCode = code
+  // What a configuration file has started must not keep the process alive.
+  for (const stream of [process.stdout, process.stderr]) {
+    await new Promise<void>((resolve) => stream.write('', () => resolve()))
+  }
+  process.exit()
 })
