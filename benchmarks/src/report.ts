@@ -43,13 +43,17 @@ export function taskReport(
 
 /** One task as a table for people: a row for each variant, and what ours is of it. */
 export function printTask(report: TaskReport): void {
-  const metrics = Object.keys(Object.values(report.medians)[0] ?? {})
-  const header = ['', ...metrics.flatMap((metric) => [metric, 'ours ÷ it'])]
+  const metrics = [...new Set(Object.values(report.medians).flatMap(Object.keys))]
+  const isCompared = report.medians[OURS] !== undefined
+  const header = [
+    '',
+    ...metrics.flatMap((metric) => [metric, ...(isCompared ? ['ours ÷ it'] : [])]),
+  ]
   const rows = Object.entries(report.medians).map(([variant, values]) => [
     variant,
     ...metrics.flatMap((metric) => [
-      String(values[metric]),
-      variant === OURS ? '' : `${report.ratios[variant]?.[metric] ?? ''}`,
+      `${values[metric] ?? '–'}`,
+      ...(isCompared ? [`${report.ratios[variant]?.[metric] ?? ''}`] : []),
     ]),
   ])
   console.log(`\n${report.task}`)

@@ -1,6 +1,7 @@
 import { facadeTask } from './compat/tasks.js'
 import { openTask, pointTask } from './drivers/tasks.js'
 import type { Medians } from './interleave.js'
+import { otelTargets } from './otel/tasks.js'
 import { type Target, type Verdict, verdictOf } from './target.js'
 import { tenantTasks } from './tenants/tasks.js'
 import { transactionTargets } from './transactions/targets.js'
@@ -114,6 +115,7 @@ const targets: readonly Target[] = [
   },
   ...transactionTargets,
   ...wholeTargets,
+  ...otelTargets,
   ...Object.keys(tenantTasks).flatMap((task): Target[] => [
     { task, metric: 'p99 ms', peer: 'alone', atMost: 3 },
     { task, metric: 'connections opened', atMost: 0 },

@@ -24,8 +24,14 @@ const rate = { task: TASK, metric: 'calls/s ÷ plain' } as const
 
 /** What is promised of these costs. */
 export const otelTargets: readonly Target[] = [
-  { ...rate, ours: 'no SDK', atLeast: 0.99 },
-  { ...rate, ours: 'metrics', atLeast: 0.95 },
-  { ...rate, ours: 'spans of 1 %', atLeast: 0.95 },
-  { task: TASK, metric: 'CPU more ÷ bare span', ours: MAKES_SPANS, atMost: 1.25 },
+  { ...rate, what: 'no SDK: calls/s ÷ without', ours: 'no SDK', atLeast: 0.99 },
+  { ...rate, what: 'metrics: calls/s ÷ without', ours: 'metrics', atLeast: 0.95 },
+  { ...rate, what: 'spans of 1 %: calls/s ÷ without', ours: 'spans of 1 %', atLeast: 0.95 },
+  {
+    task: TASK,
+    metric: 'CPU more ÷ bare span',
+    what: 'spans of all calls: CPU more ÷ a bare loop that makes them',
+    ours: MAKES_SPANS,
+    atMost: 1.25,
+  },
 ]

@@ -83,9 +83,12 @@ export const wholeTasks: Readonly<Record<string, WholeTask>> = {
       point({ ...shared, ...peers, raw: everybody['raw']! }, 100, ms),
     ]),
   ),
-  [STEADY]: task(shared, (make, url) => steadyLoad(make, url, 100, STEADY_SECONDS), {
-    withBase: false,
-  }),
+  // Those beside ours show how steady the machine is.
+  [STEADY]: task(
+    { ...shared, ...peers, raw: everybody['raw']! },
+    (make, url) => steadyLoad(make, url, 100, STEADY_SECONDS),
+    { withBase: false },
+  ),
   // An earlier manager may not know the options of today.
   [STACK]: task(stacks, (make, url) => pointLoad(make, url, 100), { withBase: false }),
 }
