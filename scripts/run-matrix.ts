@@ -6,6 +6,8 @@
  *     pnpm matrix --only pgbouncer      the corners whose names contain this
  *     pnpm matrix --driver postgres.js  one driver
  *     pnpm matrix --ask cancel,copy     some columns of the page
+ *     pnpm matrix --missing             only cells without a result, or whose last run failed
+ *     pnpm matrix --jobs 3              so many corners at a time; default 1
  *     pnpm matrix --list                lists the corners
  *     pnpm matrix --page                writes the page from the results, runs nothing
  *     pnpm matrix --quick               two corners, without suites and outage: fails if they
@@ -49,9 +51,12 @@ const { values } = parseArgs({
     ask: { type: 'string' },
     list: { type: 'boolean' },
     page: { type: 'boolean' },
+    missing: { type: 'boolean' },
+    jobs: { type: 'string', default: '1' },
     quick: { type: 'string' },
   },
 })
+let keeping: Promise<void> = Promise.resolve()
 const names = CORNERS.map(({ name }) => name)
 if (values.list === true) console.log(names.join('\n'))
 else if (values.page === true) await writePage()
@@ -71,16 +76,45 @@ async function runAll(): Promise<void> {
     values.driver === undefined
       ? DRIVERS_OF_PAGE
       : chosen('--driver', [values.driver], DRIVERS_OF_PAGE)
-  for (const corner of corners) {
-    for (const driver of drivers) {
-      const run = await runCorner(corner, driver, aspects)
+  const jobs = Number(values.jobs)
+  if (!(Number.isInteger(jobs) && jobs >= 1)) {
+    throw new RangeError(`--jobs ${values.jobs}: must be a whole number of at least 1`)
+  }
+  const left = corners.flatMap((corner) => drivers.map((driver) => ({ corner, driver })))
+  const work = async (): Promise<void> => {
+    for (let next = left.shift(); next !== undefined; next = left.shift()) {
+      const { corner, driver } = next
+      const asked = values.missing === true ? await missing(corner, driver, aspects) : aspects
+      const run = asked.length === 0 ? undefined : await runCorner(corner, driver, asked)
       if (run === undefined) continue
-      const date = new Date().toISOString().slice(0, 10)
-      await writeResults(merged(await readResults(), corner.name, driver, run, date), names)
-      await writePage()
+      await keep(corner, driver, run)
       tellFaults(corner, run)
     }
   }
+  await Promise.all(Array.from({ length: jobs }, work))
+}
+
+/** Those without a result, or whose last run failed. */
+async function missing(
+  { name, notRun }: Corner,
+  driver: PageDriver,
+  aspects: readonly Aspect[],
+): Promise<Aspect[]> {
+  const found = (await readResults())[name]?.findings[driver]
+  return aspects.filter((aspect) => {
+    const is = found?.[aspect]?.is
+    return notRun?.[aspect] === undefined && (is === undefined || is === 'fails')
+  })
+}
+
+/** Puts the answers of a run into the results and onto the page, one run after the other. */
+function keep(corner: Corner, driver: PageDriver, run: RunResult): Promise<void> {
+  keeping = keeping.then(async () => {
+    const date = new Date().toISOString().slice(0, 10)
+    await writeResults(merged(await readResults(), corner.name, driver, run, date), names)
+    await writePage()
+  })
+  return keeping
 }
 
 /** Runs two corners, each over one driver, and compares them with the page. */

@@ -5,7 +5,6 @@ import {
   type CornerResult,
   DRIVERS_OF_PAGE,
   type Finding,
-  type PageDriver,
   type Results,
 } from './finding.js'
 
@@ -76,7 +75,11 @@ export function compatibilityPage(corners: readonly Corner[], results: Results):
 
 function row(corner: Corner, result: CornerResult | undefined, notes: Notes): string[] {
   const cells = ASPECTS.map((aspect) => {
-    const [one, other] = DRIVERS_OF_PAGE.map((driver) => cell(result, driver, aspect, notes))
+    const [one, other] = DRIVERS_OF_PAGE.map((driver) => {
+      const reason = corner.notRun?.[aspect] ?? NOT_YET
+      const found = corner.notRun?.[aspect] ? undefined : result?.findings[driver]?.[aspect]
+      return described(found ?? { is: 'not run', reason }, notes)
+    })
     if (one === other) return one!
     return DRIVERS_OF_PAGE.map((driver, index) => `${driver}: ${[one, other][index]}`).join('; ')
   })
@@ -85,17 +88,6 @@ function row(corner: Corner, result: CornerResult | undefined, notes: Notes): st
 
 function given({ given }: Corner): string {
   return given === '' ? 'none' : `\`${given}\``
-}
-
-function cell(
-  result: CornerResult | undefined,
-  driver: PageDriver,
-  aspect: Aspect,
-  notes: Notes,
-): string {
-  const finding = result?.findings[driver]?.[aspect]
-  if (finding === undefined) return `not run (${notes.number(NOT_YET)})`
-  return described(finding, notes)
 }
 
 /** The text of a cell. */
