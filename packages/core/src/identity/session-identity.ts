@@ -120,9 +120,11 @@ export class IdentityQuestion {
   }
 }
 
-// What a server says of a function that it hides, or does not have.
+// What a server says of a function that it hides, or does not have. An Aurora writer without
+// logical replication answers pg_current_wal_lsn() with 55000.
 const HIDDEN: readonly Condition[] = [
   'feature_not_supported',
+  'object_not_in_prerequisite_state',
   'insufficient_privilege',
   'undefined_function',
   'undefined_table',

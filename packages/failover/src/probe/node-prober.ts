@@ -116,7 +116,9 @@ export class NodeProber {
         const facts = readProbe(answer, line.session.info.backendPid)
         return { kind: 'answer', facts: this.#withPast(line, facts) }
       } catch (error) {
-        if (isUnsupported(error) && this.#statement + 1 < this.#options.statements.length) {
+        // A server that has just changed its role answers the same question when it is asked again.
+        const refuses = isUnsupported(error) || (attempt > 1 && isRoleChanging(error))
+        if (refuses && this.#statement + 1 < this.#options.statements.length) {
           this.#statement++
           continue
         }

@@ -38,9 +38,10 @@ interface ProbeRow extends FactsRow {
 
 /**
  * The statements of a probe: the first is sent, and each further one replaces the one before where
- * the service does not support that (0A000). With fencing off they leave out the functions that
- * hosted services hide. Aurora refuses the functions of WAL positions too, as its documentation
- * says.
+ * the service refuses that. With fencing off they leave out the functions that hosted services
+ * hide. Aurora refuses the functions of WAL positions too: 0A000 on a reader ("currently not
+ * supported for Aurora"), and 55000 on a writer without logical replication ("wal_level must be set
+ * to 'logical'").
  */
 export function probeStatements(fence: 'timeline' | 'off'): readonly string[] {
   return fence === 'timeline' ? [FENCED_PROBE] : [UNFENCED_PROBE, BARE_PROBE]

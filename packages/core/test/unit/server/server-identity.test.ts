@@ -109,7 +109,7 @@ describe('a server that hides functions', () => {
   const refused = (code: string): DatabaseError =>
     new DatabaseError(`refused with ${code}`, { code, severity: 'ERROR' })
 
-  it.each(['0A000', '42501', '42883'])(
+  it.each(['0A000', '42501', '42883', '55000'])(
     'by %s is asked for less, which costs the first connection one round trip and the others none',
     async (code) => {
       const asked: string[] = []

@@ -37,8 +37,11 @@ export class FakeServer {
   startedAt: string
   /** Process id that answers probes; null for none. */
   backendPid: number | null = null
-  /** Whether it refuses the functions of positions, as Aurora does. */
-  hidesPositions = false
+  /**
+   * The code with which it refuses the functions of positions, as Aurora does: 0A000 on a reader,
+   * 55000 on a writer.
+   */
+  hidesPositions: '0A000' | '55000' | undefined
   /** The last transaction id that it assigned. */
   xid = 700
   /** Texts of the statements that it executed, apart from probes. */
@@ -128,8 +131,9 @@ export class FakeServer {
     const { text } = statement
     if (text.includes('pg_is_in_recovery')) {
       this.probedAt.push(this.clock.now())
-      if (this.hidesPositions && text.includes('_lsn()')) {
-        return { error: new DatabaseError('not supported', { code: '0A000', severity: 'ERROR' }) }
+      const code = this.hidesPositions
+      if (code !== undefined && text.includes('_lsn()')) {
+        return { error: new DatabaseError('not supported', { code, severity: 'ERROR' }) }
       }
       return { rows: [this.facts()] }
     }
