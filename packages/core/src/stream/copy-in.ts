@@ -80,7 +80,7 @@ export class CopyIn extends StreamingWork {
         asked = true
         const next = source.next()
         // What is at hand need not be waited for.
-        const result = 'then' in next ? await this.during(next) : next
+        const result = 'then' in next ? await this.#given(next) : next
         asked = false
         if (result.done === true) break
         for (const piece of pieces.add(result.value)) await this.#write(piece)
@@ -100,6 +100,13 @@ export class CopyIn extends StreamingWork {
       if (!givenUp) await this.whenFree()
       throw error
     }
+  }
+
+  /** Waits for a source. One that gives something has not been forgotten, however little it is. */
+  async #given(next: PromiseLike<IteratorResult<unknown>>): Promise<IteratorResult<unknown>> {
+    const result = await this.during(next)
+    this.slot!.ask(this.host.now())
+    return result
   }
 
   async #atMost(ms: number, ended: Promise<void>): Promise<void> {

@@ -424,3 +424,25 @@ test.each(['the server refuses', 'its time is up'])(
     await expectUsable(it)
   },
 )
+
+test.each([4, 16_384])(
+  'T122: a copyFrom longer than leakWarningMs is no leak while its source gives %i bytes at a time',
+  async (bytes) => {
+    const it = server(undefined, { leakWarningMs: 1_000 })
+    const leaks: unknown[] = []
+    it.pool.on('leak', (event) => leaks.push(event))
+    let chunks = 0
+    async function* slow(): AsyncGenerator<Uint8Array> {
+      while (chunks++ < 6) {
+        await new Promise<void>((resolve) => it.clock.setTimer(resolve, 800))
+        yield new Uint8Array(bytes)
+      }
+      await never()
+    }
+    watch(it.pool.copyFrom(COPY, slow()))
+    await it.clock.advance(5_000)
+    expect([chunks, leaks]).toEqual([7, []])
+    await it.clock.advance(3_000)
+    expect(leaks).toHaveLength(1)
+  },
+)

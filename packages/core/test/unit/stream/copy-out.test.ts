@@ -158,3 +158,18 @@ test('refuses what is no COPY … TO STDOUT, and wrong options, by name', () => 
   expect(() => pool.copyTo("copy t to '/tmp/file'")).toThrow('run anything else with query')
   expect(() => pool.copyTo(COPY, { batchSize: 5 } as never)).toThrow('unknown option "batchSize"')
 })
+
+test('T122: a copyTo longer than leakWarningMs is no leak while it is read', async () => {
+  const pieces = ['1\n', '2\n', '3\n', '4\n', '5\n', '6\n', '7\n']
+  const it = server({ pieces }, { leakWarningMs: 1_000 })
+  const leaks: unknown[] = []
+  it.pool.on('leak', (event) => leaks.push(event))
+  const stream = it.pool.copyTo(COPY)
+  for (let piece = 0; piece < 6; piece++) {
+    watch(stream.next())
+    await it.clock.advance(800)
+  }
+  expect(leaks).toEqual([])
+  await it.clock.advance(3_000)
+  expect(leaks).toHaveLength(1)
+})
