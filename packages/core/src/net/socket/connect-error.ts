@@ -21,18 +21,16 @@ const WAYS_OUT: Readonly<Record<string, string>> = {
   ENETUNREACH: 'no route to the network',
 }
 
-const NOT_TRUSTED =
-  'the certificate comes from an authority that is not trusted; give its certificate as ssl.ca'
+const AS_CA = 'as ssl.ca (sslrootcert=FILE in a URL)'
+const NOT_TRUSTED = `the certificate comes from an authority that is not trusted; give its certificate ${AS_CA}`
 // What is wrong with the server's certificate. It will be as wrong the next time.
 const CERTIFICATES: Readonly<Record<string, string>> = {
-  DEPTH_ZERO_SELF_SIGNED_CERT:
-    'the certificate is self-signed; give the certificate that signed it as ssl.ca',
+  DEPTH_ZERO_SELF_SIGNED_CERT: `the certificate is self-signed; give the certificate that signed it ${AS_CA}`,
   SELF_SIGNED_CERT_IN_CHAIN: NOT_TRUSTED,
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: NOT_TRUSTED,
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: NOT_TRUSTED,
   UNABLE_TO_GET_ISSUER_CERT: NOT_TRUSTED,
-  CERT_SIGNATURE_FAILURE:
-    'the certificate was signed by another authority of the same name; give the right one as ssl.ca',
+  CERT_SIGNATURE_FAILURE: `the certificate was signed by another authority of the same name; give the right one ${AS_CA}`,
   CERT_HAS_EXPIRED: 'the certificate has expired',
   CERT_NOT_YET_VALID: 'the certificate is not valid yet; is the clock right here?',
 }
