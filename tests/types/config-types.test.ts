@@ -1,6 +1,7 @@
 import type { NamedDatabase } from '@poolhouse/manager'
 import { createManager, defineConfig, type FollowedDatabase } from '@poolhouse/manager'
 import { nodePostgres } from '@poolhouse/node-postgres'
+import type { PoolClient } from 'pg'
 import { expect, expectTypeOf, test } from 'vitest'
 
 const config = defineConfig({
@@ -13,8 +14,8 @@ const config = defineConfig({
 
 test('defineConfig keeps what is written, so that databases have their names and kinds', async () => {
   const manager = createManager({ drivers: { pg: nodePostgres() }, ...config })
-  expectTypeOf(manager.database('app')).toEqualTypeOf<FollowedDatabase>()
-  expectTypeOf(manager.database('analytics')).toEqualTypeOf<NamedDatabase>()
+  expectTypeOf(manager.database('app')).toEqualTypeOf<FollowedDatabase<PoolClient>>()
+  expectTypeOf(manager.database('analytics')).toEqualTypeOf<NamedDatabase<PoolClient>>()
   expect(config.databases.app.pool.max).toBe(20)
   await manager.close()
 })

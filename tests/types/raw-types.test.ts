@@ -1,5 +1,6 @@
 import { type ConnectionPool, createPool, type Lease, type Pool } from '@poolhouse/core'
 import { hosts, withFailover } from '@poolhouse/failover'
+import { createManager, type Databases, type Manager } from '@poolhouse/manager'
 import { nodePostgres } from '@poolhouse/node-postgres'
 import { createPgPool } from '@poolhouse/node-postgres/compat'
 import { postgresJs } from '@poolhouse/postgres-js'
@@ -38,6 +39,59 @@ test('lease.raw has the type of what the driver lends, through every pool', asyn
   expectTypeOf(works).returns.resolves.toEqualTypeOf<number>()
 
   await Promise.allSettled([routed.close(), followed.close(), discovered.close()])
+})
+
+test('lease.raw has the type of what the driver lends, through the databases and tenants of a manager', async () => {
+  const one = createManager({
+    drivers: { pg: nodePostgres() },
+    databases: { app: 'postgres://a/app', dw: { nodes: 'postgres://b,c/dw' } },
+    tenants: { resolve: (id) => ({ on: 'app', database: id }) },
+  })
+  expectTypeOf(one.database('app').acquire).returns.resolves.toEqualTypeOf<Lease<PoolClient>>()
+  expectTypeOf(one.database('dw').acquire).returns.resolves.toEqualTypeOf<Lease<PoolClient>>()
+  expectTypeOf(one.database('dw').switchover).toBeFunction()
+  expectTypeOf(one.database('app').reader).returns.toEqualTypeOf<Pool<PoolClient>>()
+  expectTypeOf(one.database('app').session().acquire).returns.resolves.toEqualTypeOf<
+    Lease<PoolClient>
+  >()
+  expectTypeOf(one.tenant('a').acquire).returns.resolves.toEqualTypeOf<Lease<PoolClient>>()
+
+  const two = createManager({
+    drivers: { pg: nodePostgres(), js: postgresJs() },
+    databases: {
+      byKey: { driver: 'js', primary: 'postgres://a/app' },
+      own: { driver: nodePostgres(), primary: 'postgres://b/app' },
+      first: 'postgres://c/app',
+      ready: jsPool(),
+    },
+    tenants: { resolve: () => undefined },
+  })
+  expectTypeOf(two.database('byKey').acquire).returns.resolves.toEqualTypeOf<Lease<Sql>>()
+  expectTypeOf(two.database('own').acquire).returns.resolves.toEqualTypeOf<Lease<PoolClient>>()
+  expectTypeOf(two.database('first').acquire).returns.resolves.toEqualTypeOf<
+    Lease<PoolClient | Sql>
+  >()
+  expectTypeOf(two.database('ready')).toEqualTypeOf<ConnectionPool<Sql>>()
+  expectTypeOf(two.tenant('a').acquire).returns.resolves.toEqualTypeOf<Lease<PoolClient | Sql>>()
+
+  await Promise.allSettled([one.close(), two.close()])
+})
+
+test('a manager goes where one of any databases is taken, whose leases lend unknown', async () => {
+  const loaded: Databases = { app: 'postgres://a/app' }
+  const manager: Manager = createManager({
+    drivers: { pg: nodePostgres() },
+    databases: loaded,
+    tenants: { resolve: () => undefined },
+  })
+  expectTypeOf(manager.database('app').acquire).returns.resolves.toEqualTypeOf<Lease>()
+  expectTypeOf(manager.tenant('a').acquire).returns.resolves.toEqualTypeOf<Lease>()
+  const named: Manager<{ app: string }> = createManager({
+    drivers: { pg: nodePostgres() },
+    databases: { app: 'postgres://a/app' },
+  })
+  expectTypeOf(named.database('app').acquire).returns.resolves.toEqualTypeOf<Lease>()
+  await Promise.allSettled([manager.close(), named.close()])
 })
 
 test('a pool of any driver goes where a pool is taken, and a driver of no known type lends unknown', () => {

@@ -7,7 +7,14 @@ import {
 } from '@poolhouse/core/kit'
 import { BUDGET, check, TENANTS } from './config/schema.js'
 import { SMALLEST_CODE } from './config/smallest-config.js'
-import type { Databases, Manager, ManagerOptions } from './manager.js'
+import type {
+  Databases,
+  DatabasesOf,
+  Drivers,
+  Manager,
+  ManagerOptions,
+  TenantOf,
+} from './manager.js'
 import { PoolManager } from './pool-manager.js'
 
 const KNOWN: ReadonlySet<string> = new Set([
@@ -39,9 +46,9 @@ const KNOWN: ReadonlySet<string> = new Set([
  * await manager.database('app').query('select 1')
  * ```
  */
-export function createManager<const Named extends Databases>(
-  options: ManagerOptions<Named>,
-): Manager<Named> {
+export function createManager<const Named extends Databases, const Used extends Drivers = Drivers>(
+  options: ManagerOptions<Named, Used>,
+): Manager<Named, DatabasesOf<Named, Used>, TenantOf<Named, Used>> {
   const where = 'createManager'
   if (options === null || typeof options !== 'object') {
     const instead =
@@ -61,7 +68,7 @@ export function createManager<const Named extends Databases>(
   }
   check(where, BUDGET, budget, ['budget'])
   if (tenants !== undefined) check(where, TENANTS, tenants, ['tenants'])
-  return new PoolManager<Named>({
+  const manager: Manager<Named> = new PoolManager<Named>({
     databases,
     drivers: readDrivers(options.drivers),
     tenants,
@@ -71,6 +78,7 @@ export function createManager<const Named extends Databases>(
     clock,
     random,
   })
+  return manager as Manager<Named, DatabasesOf<Named, Used>, TenantOf<Named, Used>>
 }
 
 function readDrivers(drivers: ManagerOptions<Databases>['drivers']): ReadonlyMap<string, Driver> {

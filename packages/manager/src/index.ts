@@ -25,12 +25,15 @@ export {
 export type {
   DatabaseOf,
   Databases,
+  DatabasesOf,
+  Drivers,
   Manager,
   ManagerOptions,
   ManagerStats,
   ReadyOptions,
   ShutdownOptions,
   StatsOptions,
+  TenantOf,
 } from './manager.js'
 export type { BudgetOptions } from './options/budget-options.js'
 export type {

@@ -1,4 +1,4 @@
-import type { Clock, CloseOptions, Driver, Pool, PoolStats } from '@poolhouse/core'
+import type { Clock, CloseOptions, Driver, Pool, PoolStats, RawOf } from '@poolhouse/core'
 import type { Observable } from '@poolhouse/core/kit'
 import type { BudgetStats } from './budget/server-budget.js'
 import type { ConfigEntry } from './config/explain.js'
@@ -10,6 +10,9 @@ import type { TenantOptions } from './options/tenant-options.js'
 
 /** The databases of a manager, by name. */
 export type Databases = Readonly<Record<string, DatabaseConfig>>
+
+/** The drivers of a manager, by key. */
+export type Drivers = Readonly<Record<string, Driver>>
 
 /** The options that make a database one whose primary is followed. */
 type Followed =
@@ -25,21 +28,54 @@ type Followed =
 /**
  * What `manager.database(name)` returns for a configuration: the pool itself if it was made
  * elsewhere, `FollowedDatabase` for `nodes` and `discover`, else `NamedDatabase`. The compiler does
- * not see how many hosts a URL lists: write such a URL as `{ nodes: '…' }`.
+ * not see how many hosts a URL lists: write such a URL as `{ nodes: '…' }`. `Raw` is the type of
+ * `lease.raw`.
  */
-export type DatabaseOf<Config> = Config extends Pool
+export type DatabaseOf<Config, Raw = unknown> = Config extends Pool
   ? Config
   : Config extends Followed
-    ? FollowedDatabase
-    : NamedDatabase
+    ? FollowedDatabase<Raw>
+    : NamedDatabase<Raw>
+
+/** What any of the drivers lends; not known without drivers. */
+type AnyRaw<Used> = Used extends Drivers ? RawOf<Used[keyof Used]> : unknown
+
+/** What the driver of a database lends, which it names or holds. */
+type RawByDriver<Chosen, Used> =
+  Chosen extends Driver<infer Raw>
+    ? Raw
+    : Chosen extends keyof Used
+      ? Used[Chosen] extends Driver<infer Raw>
+        ? Raw
+        : unknown
+      : AnyRaw<Used>
+
+/** Nothing for a pool that was made elsewhere: it has its own type, and no tenant is on it. */
+type RawByConfig<Config, Used> = Config extends Pool
+  ? never
+  : 'driver' extends keyof Config
+    ? RawByDriver<Config['driver'], Used>
+    : AnyRaw<Used>
+
+/**
+ * What `manager.database(name)` returns, by name. `lease.raw` has the type of what the database's
+ * driver lends. A database that names no driver uses the first, which the compiler does not know
+ * among several: then it is what any of them lends.
+ */
+export type DatabasesOf<Named, Used> = {
+  readonly [Name in keyof Named]: DatabaseOf<Named[Name], RawByConfig<Named[Name], Used>>
+}
+
+/** What `manager.tenant(id)` returns: a tenant may be on any of the databases. */
+export type TenantOf<Named, Used> = DatabasePool<RawByConfig<Named[keyof Named], Used>>
 
 /** Options of `createManager`. */
-export interface ManagerOptions<Named extends Databases> {
+export interface ManagerOptions<Named extends Databases, Used extends Drivers = Drivers> {
   /**
    * Drivers by key: `{ pg: nodePostgres(), js: postgresJs() }`. A database that names none uses the
    * first.
    */
-  drivers?: Readonly<Record<string, Driver>> | undefined
+  drivers?: Used | undefined
   /** The databases, by name. */
   databases: Named
   /** How tenants are found. Default: no tenants. */
@@ -104,19 +140,27 @@ export interface ManagerStats {
  * orderly shutdown. As an `Observable` it tells the events of all its pools, also of those that are
  * made later; listening opens nothing and starts no watch.
  */
-export interface Manager<Named extends Databases = Databases> extends AsyncDisposable, Observable {
+export interface Manager<
+  Named extends Databases = Databases,
+  Pools extends Readonly<Record<keyof Named, Pool>> = {
+    readonly [Name in keyof Named]: DatabaseOf<Named[Name]>
+  },
+  TenantPool extends DatabasePool = DatabasePool,
+> extends AsyncDisposable,
+    Observable {
   /**
-   * Returns the database of this name. Nothing is opened before its first call. Throws `RangeError`
-   * for an unknown name.
+   * Returns the database of this name: a `FollowedDatabase` if it was given by `nodes` or
+   * `discover`, a pool that was made elsewhere as it is, else a `NamedDatabase`. Nothing is opened
+   * before its first call. Throws `RangeError` for an unknown name.
    */
-  database<Name extends keyof Named & string>(name: Name): DatabaseOf<Named[Name]>
+  database<Name extends keyof Named & string>(name: Name): Pools[Name]
   /**
-   * Returns the pool of a tenant; without an id, of the tenant whose scope the caller is in. The
-   * tenant is resolved at its first call. That call rejects with `UnknownTenantError` for an
-   * unknown tenant, without a connection, and with `WrongTenantError` in the scope of another
-   * tenant. Throws `TypeError` for a value that cannot be an id.
+   * Returns the pool of a tenant, a `DatabasePool`; without an id, of the tenant whose scope the
+   * caller is in. The tenant is resolved at its first call. That call rejects with
+   * `UnknownTenantError` for an unknown tenant, without a connection, and with `WrongTenantError`
+   * in the scope of another tenant. Throws `TypeError` for a value that cannot be an id.
    */
-  tenant(id?: string): DatabasePool
+  tenant(id?: string): TenantPool
   /**
    * Runs `work` in the scope of a tenant: until it settles, its calls for any other tenant reject
    * with `WrongTenantError`. Scopes of the same tenant may be nested.

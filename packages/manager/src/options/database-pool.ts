@@ -9,18 +9,18 @@ import type {
 
 /**
  * What `manager.database(name)` and `manager.tenant(id)` return: a pool that routes. Closing it
- * closes only this view; the manager closes the connections.
+ * closes only this view; the manager closes the connections. `Raw` is the type of `lease.raw`.
  */
-export interface DatabasePool extends Pool {
+export interface DatabasePool<Raw = unknown> extends Pool<Raw> {
   /**
    * Returns a view whose calls are all reads: on a replica that is fresh enough, or, if there is
    * none, on the primary.
    */
-  reader(options?: ReaderOptions): Pool
+  reader(options?: ReaderOptions): Pool<Raw>
 }
 
 /** A named database. */
-export interface NamedDatabase extends DatabasePool {
+export interface NamedDatabase<Raw = unknown> extends DatabasePool<Raw> {
   /** Which server is the primary and which are replicas; undefined for a single server. */
   readonly topology: Topology | undefined
   /** Says where a statement would go now, and why. Sends nothing. */
@@ -30,7 +30,7 @@ export interface NamedDatabase extends DatabasePool {
    * never go back in time. `token` continues a former session. Works like `session` of
    * `withReplicas`, also with `runWith` and the middleware.
    */
-  session(token?: string, options?: ReplicaSessionOptions): ReplicaSession
+  session(token?: string, options?: ReplicaSessionOptions): ReplicaSession<Raw>
   /**
    * Replicas that serve no reads because their data is not part of the primary's history, by name,
    * with the reason. Empty where the primary is followed: there the topology shows it.
@@ -43,8 +43,8 @@ export interface NamedDatabase extends DatabasePool {
  * affect every database and tenant on the same servers: a switchover holds the calls of all of
  * them.
  */
-export interface FollowedDatabase
-  extends NamedDatabase,
+export interface FollowedDatabase<Raw = unknown>
+  extends NamedDatabase<Raw>,
     Pick<FailoverPool, 'switchover' | 'drain' | 'undrain' | 'acceptSystem'> {
   /** Which server is the primary and which are replicas. */
   readonly topology: Topology
