@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { parse } from 'yaml'
 
 interface Manifest {
   readonly name: string
@@ -29,6 +30,14 @@ const manifests = readdirSync(new URL('packages/', ROOT)).map(
 const published = manifests.filter((manifest) => manifest.private !== true)
 const byName = (name: string): Manifest => manifests.find((manifest) => manifest.name === name)!
 
+/** The ranges that packages name `catalog:ranges`. */
+function catalogOfRanges(): Readonly<Record<string, string>> {
+  const workspace = parse(readFileSync(new URL('pnpm-workspace.yaml', ROOT), 'utf8')) as {
+    catalogs: { ranges: Readonly<Record<string, string>> }
+  }
+  return workspace.catalogs.ranges
+}
+
 describe('what is published', () => {
   it('X20: the core has no run-time dependency of any kind', () => {
     const core = byName('@poolhouse/core')
@@ -45,6 +54,19 @@ describe('what is published', () => {
     expect(dependencies).toEqual({ '@poolhouse/core': expect.stringMatching(/^workspace:/) })
     expect(Object.keys(peerDependencies ?? {})).toEqual([driver])
   })
+
+  it.each(published)(
+    'T88: $name takes a range of each dependency, with an end',
+    ({ dependencies = {}, peerDependencies = {} }) => {
+      const ranges = catalogOfRanges()
+      for (const [name, asked] of Object.entries({ ...dependencies, ...peerDependencies })) {
+        // Packages of ours are published together.
+        if (asked.startsWith('workspace:')) continue
+        const range = asked === 'catalog:ranges' ? ranges[name] : asked
+        expect(range, name).toMatch(/^\^\d|^>=\S+ <\d/)
+      }
+    },
+  )
 
   it.each(published)('X20: $name runs nothing when it is installed', ({ scripts = {} }) => {
     // What npm runs on the user's machine, or on ours behind a publish.
