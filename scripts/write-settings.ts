@@ -34,7 +34,7 @@ function writeSettings(): string {
       "the port of a vendor's pooler at that vendor's domain (below), `pooled.db.prisma.io`, and `pgbouncer=true`. In that case nothing is prepared and `connection.parameters` are refused; " +
       'the error says why a pooler was assumed. See [PgBouncer](guides/pgbouncer.md).',
     '## URLs of vendors',
-    "Each is accepted as it is, and connects to a server that behaves like the vendor's (`tests/login/vendor-urls.test.ts`).",
+    "Each is accepted as it is, and connects to a server that behaves like the vendor's (`tests/login/vendor-urls.test.ts`). Which authority signs whose certificate, with the vendors' pages: [Certificates](guides/certificates.md).",
     table(
       ['vendor', 'URL', 'pooler', 'what to know'],
       VENDOR_URLS.map(({ vendor, url, pooled, note }) => [

@@ -84,7 +84,6 @@ export default defineConfig({
         ['Supabase', '/guides/supabase'],
         ['PgBouncer', '/guides/pgbouncer'],
         ['HAProxy', '/guides/haproxy'],
-        ['pg_auto_failover', '/guides/pg-auto-failover'],
         ['PGlite', '/guides/pglite'],
         ['Who a server is', '/guides/server-identity'],
         ['Whose history is that', '/guides/whose-history'],

@@ -8,6 +8,7 @@ import { withReplicas } from '@poolhouse/read-replicas'
 
 const driver = nodePostgres()
 const password = 'secret'
+const ca = ''
 
 export function plainStreaming() {
   const manager = createManager({
@@ -83,7 +84,14 @@ export function cloudNativePg() {
     pool: ({ host, port }) =>
       createPool({
         driver,
-        connection: { host, port, user: 'app', password, database: 'shop' },
+        connection: {
+          host,
+          port,
+          user: 'app',
+          password,
+          database: 'shop',
+          ssl: { mode: 'verify-full', ca, serverName: 'shop-rw' }, // ca: readFileSync('/etc/shop/ca.crt')
+        },
       }),
   })
   const db = withReplicas(primary, primary.topology)
@@ -91,37 +99,34 @@ export function cloudNativePg() {
 }
 
 export function cloudNativePgServices() {
-  const primary = createPool({ driver, connection: 'postgres://app:secret@shop-rw/shop' })
-  const readers = createPool({ driver, connection: 'postgres://app:secret@shop-ro/shop' })
+  const urlOf = (service: string) =>
+    `postgres://app:secret@${service}/shop?sslrootcert=/etc/shop/ca.crt`
+  const primary = createPool({ driver, connection: urlOf('shop-rw') })
+  const readers = createPool({ driver, connection: urlOf('shop-ro') })
   const db = withReplicas(primary, [readers])
   return db
 }
 
 export function rds() {
-  const primary = withFailover([
-    createPool({
-      driver,
-      connection: 'postgres://app@shop.abc.eu-central-1.rds.amazonaws.com/shop',
-    }),
-  ])
+  const urlOf = (instance: string) =>
+    `postgres://app:secret@${instance}.abc.eu-central-1.rds.amazonaws.com/shop?sslrootcert=global-bundle.pem`
+  const primary = withFailover([createPool({ driver, connection: urlOf('shop') })], {
+    hold: { timeoutMs: 150_000 },
+  })
   const replicas = ['shop-r1', 'shop-r2'].map((name) =>
-    createPool({
-      driver,
-      connection: `postgres://app@${name}.abc.eu-central-1.rds.amazonaws.com/shop`,
-    }),
+    createPool({ driver, connection: urlOf(name) }),
   )
   const db = withReplicas(primary, replicas)
   return db
 }
 
 export function aurora() {
+  const urlOf = (instance: string) =>
+    `postgres://app:secret@${instance}.abc.eu-central-1.rds.amazonaws.com/shop?sslrootcert=global-bundle.pem`
   const instances = ['shop-1', 'shop-2'].map((name) =>
-    createPool({
-      driver,
-      connection: `postgres://app@${name}.abc.eu-central-1.rds.amazonaws.com/shop`,
-    }),
+    createPool({ driver, connection: urlOf(name) }),
   )
-  const primary = withFailover(instances, { fence: 'off' })
+  const primary = withFailover(instances, { fence: 'off', hold: { timeoutMs: 60_000 } })
   const db = withReplicas(primary, primary.topology, { maxStalenessMs: Number.POSITIVE_INFINITY })
   return db
 }

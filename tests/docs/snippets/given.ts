@@ -52,6 +52,8 @@ export const app = fastify()
 export const server = createServer()
 /** Fetches a password. */
 export const password = async (): Promise<string> => process.env['SNIPPET_PASSWORD'] ?? ''
+/** The certificate of an authority. */
+export const ca = ''
 /** An id. */
 export const id = 7
 /** Several ids. */

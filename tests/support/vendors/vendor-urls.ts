@@ -14,7 +14,12 @@ const SELF_SIGNED =
   "Without `sslmode` TLS is verified, and the certificate is signed by an authority that is the vendor's own: add `sslmode=verify-full&sslrootcert=FILE` with its CA, or `sslmode=require` to go without verification"
 const REQUIRE = 'TLS without verification, as `require` says; `verify-full` verifies'
 const PUBLIC_CA = `${REQUIRE}, and works as it is: the certificate is signed by a public authority`
+const NEON =
+  '`channel_binding=require` proves that the other end of the encryption knows the password; no certificate is verified, as `require` says. `verify-full` does, and works as it is: the certificate is signed by a public authority'
 const OWN_CA = `${REQUIRE}: add \`&sslrootcert=FILE\` with the vendor's CA`
+
+const RAILWAY =
+  'Without `sslmode` TLS is verified, and each database signs its certificate itself: add `sslmode=require` to go without verification'
 
 /** The documented forms of connection URLs. */
 export const VENDOR_URLS: readonly VendorUrl[] = [
@@ -22,13 +27,13 @@ export const VENDOR_URLS: readonly VendorUrl[] = [
     vendor: 'Neon',
     url: 'postgresql://alex:AbC123dEf@ep-cool-darkness-123456.us-east-2.aws.neon.tech/dbname?sslmode=require&channel_binding=require',
     pooled: false,
-    note: PUBLIC_CA,
+    note: NEON,
   },
   {
     vendor: 'Neon, pooled',
     url: 'postgresql://alex:AbC123dEf@ep-cool-darkness-123456-pooler.us-east-2.aws.neon.tech/dbname?sslmode=require&channel_binding=require',
     pooled: true,
-    note: PUBLIC_CA,
+    note: NEON,
   },
   {
     vendor: 'Neon, for clients without SNI',
@@ -46,11 +51,17 @@ export const VENDOR_URLS: readonly VendorUrl[] = [
     vendor: 'Supabase, session pooler',
     url: 'postgres://postgres.abcdefghijklmnopqrst:AbC123dEf@aws-0-us-east-1.pooler.supabase.com:5432/postgres',
     pooled: false,
-    note: SELF_SIGNED,
+    note: `${SELF_SIGNED}. Say \`pooler: 'none'\`: each connection has a server session of its own`,
   },
   {
     vendor: 'Supabase, transaction pooler',
     url: 'postgres://postgres.abcdefghijklmnopqrst:AbC123dEf@aws-0-us-east-1.pooler.supabase.com:6543/postgres',
+    pooled: true,
+    note: SELF_SIGNED,
+  },
+  {
+    vendor: 'Supabase, dedicated pooler',
+    url: 'postgresql://postgres:AbC123dEf@db.abcdefghijklmnopqrst.supabase.co:6543/postgres',
     pooled: true,
     note: SELF_SIGNED,
   },
@@ -76,13 +87,13 @@ export const VENDOR_URLS: readonly VendorUrl[] = [
     vendor: 'Heroku',
     url: 'postgres://u1a2b3c4d5:p0f1e2d3c4@ec2-54-1-2-3.compute-1.amazonaws.com:5432/d6e7f8g9h0',
     pooled: false,
-    note: SELF_SIGNED,
+    note: 'Without `sslmode` TLS is verified, and the certificate is self-signed: add `sslmode=require` to go without verification, unless Enhanced Certificates are turned on',
   },
   {
     vendor: 'Render, external',
     url: 'postgresql://shop_user:AbC123dEf@dpg-c1abcdefghij-a.oregon-postgres.render.com/shop',
     pooled: false,
-    note: 'verified against a public authority',
+    note: 'TLS is verified, against public authorities',
   },
   {
     vendor: 'Render, internal',
@@ -94,19 +105,19 @@ export const VENDOR_URLS: readonly VendorUrl[] = [
     vendor: 'Railway',
     url: 'postgresql://postgres:AbC123dEf@monorail.proxy.rlwy.net:12345/railway',
     pooled: false,
-    note: SELF_SIGNED,
+    note: RAILWAY,
   },
   {
     vendor: 'Railway, internal',
     url: 'postgresql://postgres:AbC123dEf@postgres.railway.internal:5432/railway',
     pooled: false,
-    note: SELF_SIGNED,
+    note: RAILWAY,
   },
   {
     vendor: 'Amazon RDS and Aurora',
     url: 'postgresql://admin_user:AbC123dEf@shop.abcdefghijkl.us-east-1.rds.amazonaws.com:5432/shop?sslmode=verify-full&sslrootcert=CA_FILE',
     pooled: false,
-    note: 'with the file global-bundle.pem of Amazon',
+    note: "with the file `global-bundle.pem` of Amazon; RDS Proxy needs none, but `pooler: 'pgbouncer'`",
   },
   {
     vendor: 'Azure',
