@@ -391,7 +391,8 @@ export class ServerPool implements ConnectionPool, Driven, WatchedPool {
   }
 
   stats(): PoolStats {
-    return this.#engine.recorder.snapshot(this.#engine.gauges())
+    const engine = this.#engine
+    return engine.recorder.snapshot(engine.gauges(), engine.config.min)
   }
 
   servers(): readonly ServerInUse[] {

@@ -64,6 +64,8 @@ export interface PoolStats {
   readonly pending: number
   /** Most connections allowed. */
   readonly max: number
+  /** Connections that are opened and kept without demand. */
+  readonly min: number
   /** What has happened so far. */
   readonly counters: PoolCounters
   /** How long callers waited for a connection. */
@@ -190,6 +192,7 @@ export function sumStats(nodes: Readonly<Record<string, PoolStats>>): PoolStats 
     connecting: sum((s) => s.connecting),
     pending: sum((s) => s.pending),
     max: sum((s) => s.max),
+    min: sum((s) => s.min),
     counters: Object.freeze({
       acquired: sum((s) => s.counters.acquired),
       released: sum((s) => s.counters.released),

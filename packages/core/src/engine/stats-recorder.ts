@@ -41,8 +41,8 @@ export class StatsRecorder {
     this.slow.took(text, ms, endedAt)
   }
 
-  /** An immutable picture. */
-  snapshot(gauges: Gauges): PoolStats {
+  /** An immutable picture of a pool that keeps `min` connections. */
+  snapshot(gauges: Gauges, min: number): PoolStats {
     return Object.freeze({
       total: gauges.total,
       idle: gauges.idle,
@@ -50,6 +50,7 @@ export class StatsRecorder {
       connecting: gauges.connecting,
       pending: gauges.pending,
       max: gauges.max,
+      min,
       counters: Object.freeze({
         acquired: this.acquired,
         released: this.released,

@@ -140,6 +140,13 @@ export const PROMETHEUS_METRICS: readonly PrometheusMetric[] = [
     ({ max }) => max,
   ),
   ofServerPools(
+    'db_client_connection_idle_min',
+    'gauge',
+    '{connection}',
+    'Connections that are opened and kept without demand.',
+    ({ min }) => min,
+  ),
+  ofServerPools(
     'db_client_connection_max',
     'gauge',
     '{connection}',

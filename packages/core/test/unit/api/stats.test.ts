@@ -8,23 +8,19 @@ function statsOf(factor: number): PoolStats {
   recorder.acquired = factor
   recorder.timeouts = 2 * factor
   recorder.wait.record(10 * factor)
-  return recorder.snapshot({
+  const gauges = {
     total: 5 * factor,
     idle: factor,
     connecting: factor,
     pending: 7 * factor,
     max: 10 * factor,
-  })
+  }
+  return recorder.snapshot(gauges, 2 * factor)
 }
 
 test('a pool without samples shows zeros, and what is neither idle nor connecting counts as leased', () => {
-  const stats = new StatsRecorder().snapshot({
-    total: 5,
-    idle: 1,
-    connecting: 1,
-    pending: 0,
-    max: 9,
-  })
+  const gauges = { total: 5, idle: 1, connecting: 1, pending: 0, max: 9 }
+  const stats = new StatsRecorder().snapshot(gauges, 2)
   expect(stats).toMatchObject({
     leased: 3,
     waitMs: { p50: 0, p99: 0, max: 0 },
@@ -42,6 +38,7 @@ test('the sum of several pools adds counts, takes the worst times, and keeps the
     connecting: 3,
     pending: 21,
     max: 30,
+    min: 6,
     counters: { acquired: 3, timeouts: 6 },
     waitMs: { max: 20 },
     histograms: { waitMs: { sum: 30, count: 2 }, queryMs: { sum: 0, count: 0 } },

@@ -81,6 +81,7 @@ export function idle(): PoolStats {
     connecting: 0,
     pending: 0,
     max: 10,
+    min: 0,
     counters: {
       acquired: 0,
       released: 0,

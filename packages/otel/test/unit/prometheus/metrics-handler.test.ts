@@ -11,10 +11,11 @@ afterEach(async () => {
   for (const end of ends.splice(0)) await end()
 })
 
-function poolOf(name: string, clock: VirtualClock = virtualClock()) {
+function poolOf(name: string, clock: VirtualClock = virtualClock(), min = 0) {
   const driver = fakeDriver({ clock, statementMs: 3, connectMs: 20 })
   const connection = 'postgres://app:hunter2@localhost/app'
-  return { clock, driver, pool: createPool({ driver, connection, name, clock, random: () => 0.5 }) }
+  const pool = createPool({ driver, connection, name, min, clock, random: () => 0.5 })
+  return { clock, driver, pool }
 }
 
 /** The samples of a text, by name and labels. */
@@ -43,6 +44,7 @@ test('T124: shows the statistics at the moment of the scrape, with names of the 
   expect(samples.get(`db_client_connection_count{${of},db_client_connection_state="used"}`)).toBe(1)
   expect(samples.get(`db_client_connection_count{${of},db_client_connection_state="idle"}`)).toBe(0)
   expect(samples.get(`db_client_connection_max{${of}}`)).toBe(10)
+  expect(samples.get(`db_client_connection_idle_max{${of}}`)).toBe(10)
   const duration = 'db_client_operation_duration_seconds'
   const labels = `db_system_name="postgresql",${of}`
   expect(samples.get(`${duration}_count{${labels}}`)).toBe(1)
@@ -68,6 +70,21 @@ test('T124: pools of two names are told apart, and each is exact', async () => {
       `db_client_connection_count{db_client_connection_pool_name="${name}",database="${name}",db_client_connection_state="idle"}`,
     )
   expect([await idle(first, 'one'), await idle(second, 'two')]).toEqual([3, 1])
+})
+
+test('T124: idle.min is the pool’s min, and another one after a resize', async () => {
+  const { clock, pool } = poolOf('app', virtualClock(), 2)
+  const handler = metricsHandler(pool)
+  const shown = async () =>
+    samplesOf(await handler.metrics()).get(
+      'db_client_connection_idle_min{db_client_connection_pool_name="app",database="app"}',
+    )
+  expect(await shown()).toBe(2)
+  pool.resize({ max: 10, min: 3 })
+  expect(await shown()).toBe(3)
+  const closed = pool.close()
+  await clock.advance(100)
+  await closed
 })
 
 test('T124: answers GET and HEAD as a listener of node:http, and refuses other methods', async () => {
