@@ -23,7 +23,8 @@ const TABLE: Readonly<Record<SpanKey, SpanInfo>> = {
   query: {
     name: '{db.query.summary}',
     kind: 'client',
-    description: 'A statement, from its call to its answer; a stream or copy, to its end.',
+    description:
+      'A statement, from its call to its answer; a stream or copy, to its end. One for each attempt of a call that is sent again.',
     attributes: [
       ...SERVER,
       POOL,
