@@ -1,4 +1,5 @@
 import type { TopologySnapshot } from '@poolhouse/core'
+import { messageOf } from '@poolhouse/core/kit'
 
 /** What a line of a log holds beside its message. */
 export type LogFields = Readonly<Record<string, unknown>>
@@ -30,7 +31,8 @@ function errorFields(error: unknown, said: string, depth = 0): LogFields | strin
   const { code, executed, retryable, node, statement, cause } = error as Error &
     Record<string, unknown>
   const { message } = error
-  const isSaid = said.includes(message)
+  // An error that quotes this one has left the code at its end out.
+  const isSaid = said.includes(messageOf(error))
   return {
     type: error.name,
     ...(code === undefined ? {} : { code }),

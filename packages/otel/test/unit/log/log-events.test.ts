@@ -1,6 +1,7 @@
 import { Console } from 'node:console'
 import { Writable } from 'node:stream'
-import { createPool } from '@poolhouse/core'
+import { ConnectionLostError, createPool, InDoubtError } from '@poolhouse/core'
+import { EventHub, type Observable } from '@poolhouse/core/kit'
 import { fakeDriver, virtualClock } from '@poolhouse/core/testing'
 import { pino } from 'pino'
 import { expect, expectTypeOf, test } from 'vitest'
@@ -113,6 +114,68 @@ test('T83: console gets one line of text for each event', async () => {
   expect(failed).toHaveLength(1)
   expect(occurrences(failed[0]!, 'ECONNREFUSED')).toBe(1)
   expect(lines.join('\n')).not.toContain(SECRET)
+})
+
+/** An error whose message quotes its cause, which quotes its own. */
+function chain(): InDoubtError {
+  const cause = new Error('read ECONNRESET')
+  const lost = new ConnectionLostError(`the connection is gone: ${cause.message}`, {
+    executed: 'unknown',
+    cause,
+  })
+  return new InDoubtError('no answer came: the connection is gone: read ECONNRESET', lost)
+}
+
+/** Logs a call in doubt and the loss of its connection. */
+async function doubt(logger: Logger): Promise<void> {
+  const hub = new EventHub()
+  const source = {
+    ...{ pools: () => [], stats: () => ({}), holders: () => ({}), inspect: () => [] },
+    on: (...listened: Parameters<EventHub['on']>) => hub.on(...listened),
+    off: (...listened: Parameters<EventHub['off']>) => hub.off(...listened),
+  } as unknown as Observable
+  const stop = logEvents(source, logger)
+  const error = chain()
+  hub.emit('in-doubt', { pool: 'orders', node: 'a', error })
+  const reason = 'the connection is gone: read ECONNRESET'
+  hub.emit('destroy', { pool: 'orders', connection: 1, reason, cause: error.cause })
+  await new Promise((resolve) => setImmediate(resolve))
+  stop()
+}
+
+test.each([
+  ['pino', (stream: Writable): Logger => pino({ level: 'debug' }, stream)],
+  [
+    'winston',
+    (stream: Writable): Logger =>
+      winston.createLogger({
+        level: 'debug',
+        format: winston.format.json(),
+        transports: [new winston.transports.Stream({ stream })],
+      }),
+  ],
+  ['console', (stream: Writable): Logger => new Console(stream)],
+])('T83: %s gets each message of a chain of causes once', async (_name, make) => {
+  const { stream, lines } = sink()
+  await doubt(make(stream))
+  expect(lines).toHaveLength(2)
+  for (const line of lines) {
+    expect([line, occurrences(line, 'read ECONNRESET')]).toEqual([line, 1])
+    expect(line).toContain('POOLHOUSE_CONNECTION_LOST')
+  }
+})
+
+test('T83: pino repeats no message of a raw error with the serializer that the README names', () => {
+  const { stream, lines } = sink()
+  const error = chain()
+  pino({ serializers: { err: pino.stdSerializers.errWithCause } }, stream).error(error)
+  const { err } = JSON.parse(lines[0]!) as { err: { message: string; cause: object } }
+  expect(err.message).toBe(error.message)
+  expect(err).toMatchObject({ executed: 'unknown', cause: { type: 'ConnectionLostError' } })
+  // Its default adds the messages of all causes to one that has their words already.
+  pino(stream).error(error)
+  const standard = JSON.parse(lines[1]!) as { err: { message: string } }
+  expect(occurrences(standard.err.message, 'read ECONNRESET')).toBe(3)
 })
 
 test('T83: logs the events that are asked for, at the levels that are asked for', async () => {
