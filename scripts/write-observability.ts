@@ -21,7 +21,7 @@ function writeObservability(): string {
       'Nothing here holds values of statements or passwords.',
     [
       '* `instrument(pool | manager)` records metrics and spans with the OpenTelemetry API.',
-      '* `metricsHandler(pool | manager)` answers scrapes of Prometheus. [`grafana.json`](observability/grafana.json) is a dashboard for it, [`alerts.yml`](observability/alerts.yml) has alert rules.',
+      '* `metricsHandler(pool | manager)` answers scrapes of Prometheus. [`grafana.json`](observability/grafana.json) is a dashboard for it, [`alerts.yml`](observability/alerts.yml) has alert rules, and [`alerts.test.yml`](observability/alerts.test.yml) their tests: `promtool test rules alerts.test.yml` runs them after a change.',
       '* `logEvents(pool | manager, logger)` writes one line for each event.',
       '* Without any of them: `pool.stats()`, with histograms that add up over pools and over time; `inspect()` with the longest holders, the slowest texts and the last leaks; `on(event)`; and one process warning for each place whose leases leak.',
     ].join('\n'),

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { createManager } from '@poolhouse/manager'
 import { nodePostgres } from '@poolhouse/node-postgres'
 import { metricsHandler } from '@poolhouse/otel'
-import { checkRules, startCluster, startPrometheus } from '@poolhouse/testkit'
+import { checkRules, startCluster, startPrometheus, testRules } from '@poolhouse/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { failureOf } from '../support/failure-of.js'
 import { until } from '../support/until.js'
@@ -126,5 +126,20 @@ describe('T124: metrics as a real Prometheus reads them', () => {
     expect(used.size).toBeGreaterThan(10)
     const labels = ['db_client_connection_pool_name', 'db_client_connection_state']
     expect([...used].filter((name) => !known.has(name) && !labels.includes(name))).toEqual([])
+  })
+
+  it('each alert rule fires on bad series, with its texts, and is silent on good ones', async () => {
+    expect(await testRules(path('alerts.test.yml'))).toContain('SUCCESS')
+    const rules = readFileSync(path('alerts.yml'), 'utf8').matchAll(/- alert: (\w+)/g)
+    const names = [...rules].map(([, name]) => name).sort()
+    expect(names.length).toBeGreaterThan(10)
+    const [fire, silent] = [new Set<string>(), new Set<string>()]
+    const tests = readFileSync(path('alerts.test.yml'), 'utf8')
+    for (const [, name, found] of tests.matchAll(/alertname: (\w+),?\s+exp_alerts:(.*)/g)) {
+      if (found!.includes('[]')) silent.add(name!)
+      else fire.add(name!)
+    }
+    expect([...fire].sort()).toEqual(names)
+    expect([...silent].sort()).toEqual(names)
   })
 })

@@ -68,6 +68,7 @@ export {
   type PrometheusOptions,
   type PrometheusSample,
   startPrometheus,
+  testRules,
 } from './programs/prometheus/prometheus.js'
 export { type RepmgrCluster, startRepmgr } from './programs/repmgr/repmgr-cluster.js'
 export type { RepmgrNode } from './programs/repmgr/repmgr-node.js'

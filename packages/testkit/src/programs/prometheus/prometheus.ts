@@ -52,9 +52,21 @@ export async function startPrometheus(options: PrometheusOptions): Promise<Prome
 
 /** Has `promtool` check a file of alert rules. Rejects with what it says about a wrong one. */
 export async function checkRules(path: string): Promise<string> {
+  return await promtool('check', 'rules', path)
+}
+
+/**
+ * Has `promtool` run a file of unit tests for alert rules. Rejects with what it says about those
+ * that fail.
+ */
+export async function testRules(path: string): Promise<string> {
+  return await promtool('test', 'rules', path)
+}
+
+async function promtool(...words: readonly string[]): Promise<string> {
   const { binary } = await debianPackage(PACKAGE.name, PACKAGE)
   const tool = join(dirname(binary), 'promtool')
-  return await runCommand(tool, ['check', 'rules', path], { cwd: '/', user: undefined })
+  return await runCommand(tool, words, { cwd: '/', user: undefined })
 }
 
 function configurationText({ ports, scrapeMs = 500 }: PrometheusOptions): string {
