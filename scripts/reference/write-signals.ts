@@ -2,15 +2,17 @@ import ts from 'typescript'
 import { code, memberLines, prose, table } from './markdown.js'
 import type { PublicApi } from './public-api.js'
 
+const IN_ALL: ReadonlySet<string> = new Set(['pool', 'tenant'])
+
 /** The events and what their listeners get. */
 export function writeEvents(api: PublicApi): string {
   const rows = api.membersOf(api.find('PoolEvents'), true).map(({ name, type }) => {
-    const payload = api.membersOf(api.find(type), true).filter((field) => field.name !== 'pool')
+    const payload = api.membersOf(api.find(type), true).filter((field) => !IN_ALL.has(field.name))
     return [code(name), prose(api.docOf(api.find(type))), memberLines(payload)]
   })
   return [
     '## Events',
-    "`pool.on(name, listener)`. Listeners are called after the change, in the pool's own async context. Every payload has `pool`, the name of the pool it is about, and none carries values or passwords. " +
+    "`pool.on(name, listener)`. Listeners are called after the change, in the pool's own async context. Every payload has `pool`, the name of the pool it is about, and `tenant` where a manager tells of a tenant's own pool; none carries values or passwords. " +
       'A missing `error` listener never ends the process.',
     table(['event', 'when', 'payload'], rows),
   ].join('\n\n')

@@ -1,6 +1,6 @@
 import { createPool } from '@poolhouse/core'
 import { createManager } from '@poolhouse/manager'
-import { instrument } from '@poolhouse/otel'
+import { instrument, metricsHandler } from '@poolhouse/otel'
 import { withReplicas } from '@poolhouse/read-replicas'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { DRIVERS } from '../support/drivers.js'
@@ -42,6 +42,44 @@ describe.each(DRIVERS)('over $driver', ({ make }) => {
       })
     expect(decisions('replica', 'replica')).toBe(1)
     expect(decisions('write', 'primary')).toBe(1)
+  })
+
+  it('no metric of Prometheus names a tenant unless it is told to, whatever happens to it', async () => {
+    const { primary } = await cluster()
+    await using manager = createManager({
+      drivers: { only: make() },
+      databases: { app: { primary: primary.url } },
+      tenants: { resolve: () => ({ schema: 'public', limits: { max: 1, maxPending: 1 } }) },
+    })
+    const [hidden, shown] = [false, true].map((tenants) => metricsHandler(manager, { tenants }))
+    onTestFinished(() => {
+      hidden!.stop()
+      shown!.stop()
+    })
+    await manager.database('app').query('select 1')
+    for (const id of ['acme', 'app']) {
+      const tenant = manager.tenant(id)
+      const lease = await tenant.acquire()
+      const waiting = tenant.acquire()
+      await expect(tenant.acquire()).rejects.toMatchObject({ name: 'PoolOverloadedError' })
+      lease.release()
+      ;(await waiting).release()
+    }
+    const text = await hidden!.metrics()
+    expect(text).not.toContain('acme')
+    expect(text).toContain('poolhouse_events_total{pool="",event="overload"} 2')
+    const all = await shown!.metrics()
+    expect(all).toMatch(/poolhouse_events_total\{pool="acme@[^"]*",event="overload"\} 1/)
+    const maxima = [...all.matchAll(/^db_client_connection_max\{.*database="([^"]*)".*\} (\d+)$/gm)]
+    expect(maxima.map(([, database, max]) => [database, max])).toEqual([
+      ['app', '10'],
+      ['acme', '1'],
+      ['app (tenant)', '1'],
+    ])
+    const samples = all.split('\n').map((line) => line.replace(/ \S+$/, ''))
+    expect(samples.filter((line, index) => line !== '' && samples.indexOf(line) !== index)).toEqual(
+      [],
+    )
   })
 
   it('a manager tells of its databases, of tenants that come later, and of its budgets', async () => {

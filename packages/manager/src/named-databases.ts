@@ -262,6 +262,7 @@ export class NamedDatabases {
     )
     return {
       name: changes?.name ?? spec.name,
+      tenant: changes?.name,
       driver: spec.driver,
       // Always with the user and password of this database, also on a server that another database
       // of the group has listed.

@@ -12,6 +12,8 @@ import type { TopologySnapshot } from './topology.js'
 export interface PoolEvent {
   /** Name of the pool it is about. */
   readonly pool: string
+  /** The tenant whose pool it is, where a manager tells of it; absent elsewhere. */
+  readonly tenant?: string | undefined
 }
 
 /** An event about one connection. */

@@ -1,4 +1,10 @@
-import type { EventHub, PoolEventEmitter, PoolEventName, PoolListener } from '../api/events.js'
+import type {
+  EventHub,
+  PoolEvent,
+  PoolEventEmitter,
+  PoolEventName,
+  PoolListener,
+} from '../api/events.js'
 import { CALLS } from '../watch/call-watcher.js'
 
 /** What tells of events: a pool, or a relay of several. */
@@ -13,16 +19,26 @@ export class EventRelay {
   readonly #hub: EventHub
   readonly #sources: Set<EventSource>
   readonly #relayed: ReadonlySet<PoolEventName> | undefined
+  readonly #about: object | undefined
   // Values are listeners of the event that is their key; the map cannot say so.
   readonly #forwarders = new Map<PoolEventName, PoolListener<never>>()
   // Watchers of calls, which are told by the other pools themselves.
   readonly #watchers = new Set<PoolListener<never>>()
 
-  /** Relays the events of these pools, each once; only those named in `relayed`, if it is given. */
-  constructor(hub: EventHub, sources: Iterable<EventSource>, relayed?: ReadonlySet<PoolEventName>) {
+  /**
+   * Relays the events of these pools, each once; only those named in `relayed`, if it is given.
+   * `about` is added to each.
+   */
+  constructor(
+    hub: EventHub,
+    sources: Iterable<EventSource>,
+    relayed?: ReadonlySet<PoolEventName>,
+    about?: Pick<PoolEvent, 'tenant'>,
+  ) {
     this.#hub = hub
     this.#sources = new Set(sources)
     this.#relayed = relayed
+    this.#about = about
   }
 
   /** Relays the events of one more pool; one that is relayed already stays as it is. */
@@ -51,7 +67,9 @@ export class EventRelay {
       return
     }
     if (this.#forwarders.has(name) || this.#relayed?.has(name) === false) return
-    const forward: PoolListener<Name> = (event) => this.#hub.emit(name, event)
+    const about = this.#about
+    const forward: PoolListener<Name> = (event) =>
+      this.#hub.emit(name, about === undefined ? event : { ...event, ...about })
     this.#forwarders.set(name, forward as PoolListener<never>)
     for (const source of this.#sources) source.on(name, forward)
   }

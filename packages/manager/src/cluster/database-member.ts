@@ -43,6 +43,8 @@ export interface MemberServer {
 export interface MemberOptions {
   /** Name for messages and events. */
   readonly name: string
+  /** The tenant that it is, as its events tell; undefined for a named database. */
+  readonly tenant?: string | undefined
   readonly driver: Driver
   /** Says how it connects to a server. */
   readonly connection: (server: ServerSpec) => ConnectionOptions
@@ -95,11 +97,18 @@ export class DatabaseMember implements CallParty {
   constructor(options: MemberOptions) {
     this.#options = options
     this.hub = options.apart(() => new EventHub())
-    this.events = new EventRelay(this.hub, [], CONNECTION_EVENTS)
+    const { tenant } = options
+    const about = tenant === undefined ? undefined : { tenant }
+    this.events = new EventRelay(this.hub, [], CONNECTION_EVENTS, about)
   }
 
   get name(): string {
     return this.#options.name
+  }
+
+  /** The tenant that it is; undefined for a named database. */
+  get tenant(): string | undefined {
+    return this.#options.tenant
   }
 
   /** Whose connections its pools hand out. */

@@ -217,14 +217,15 @@ export class DatabaseView
   }
 
   reportDoubt<R>(call: Promise<R>): Promise<R> {
-    const { hub, clock } = this.#member
+    const { hub, clock, tenant } = this.#member
     if (!hub.has('in-doubt')) return call
     return call.catch((error: unknown) => {
       if (error instanceof InDoubtError) {
         // The pool below reports the node, in a microtask of its own.
-        clock.afterIo(() =>
-          hub.emit('in-doubt', { pool: this.name, node: this.#group.doubtedAt(error), error }),
-        )
+        clock.afterIo(() => {
+          const node = this.#group.doubtedAt(error)
+          hub.emit('in-doubt', { pool: this.name, node, error, ...(tenant && { tenant }) })
+        })
       }
       throw error
     })

@@ -45,6 +45,20 @@ test('T123: a manager tells the events of all its pools, also of those that are 
   expect(pools).toHaveLength(2)
 })
 
+test('T123: an event of a tenant’s own pool says whose it is, and one of a database does not', async () => {
+  const { clock, manager } = it
+  const events: unknown[] = []
+  manager.on('connect', ({ pool, tenant }) => events.push([pool, tenant]))
+  await manager.database('app').query('select 1')
+  // Of one name with a database.
+  await manager.tenant('app').query('select 1')
+  await clock.settle()
+  expect(events).toEqual([
+    ['app@localhost:5432', undefined],
+    ['app@localhost:5432', 'app'],
+  ])
+})
+
 test('T123: to listen and to look opens nothing and starts no watch', async () => {
   const { clock, driver, manager } = it
   manager.on('topology', () => {})

@@ -30,7 +30,7 @@ export interface Holds {
 
 // Pools of tenants come and go, and a series once told stays for ever.
 const MOST_POOLS = 100
-/** The name under which the events of all further pools are counted. */
+/** The name under which the events of all pools are counted that have no name of their own here. */
 const FURTHER = ''
 
 /**
@@ -38,7 +38,10 @@ const FURTHER = ''
  * are left out, because a listener would take the place of the process warnings.
  */
 export class EventCounts {
-  /** How often each event came, by pool and event; those of further pools than 100 under `''`. */
+  /**
+   * How often each event came, by pool and event; under `''` those of tenants that are not shown
+   * one by one, and those of further pools than 100.
+   */
   readonly events: Map<string, Map<string, number>> = new Map()
   /** Changes of the primary, by pool. */
   readonly failovers: Map<string, number> = new Map()
@@ -47,9 +50,12 @@ export class EventCounts {
   readonly #primaries = new Map<string, string>()
   readonly #ends: (() => void)[] = []
 
-  /** Listens until `stop`. */
-  constructor(observable: Observable) {
-    for (const { name, topology } of observable.pools()) this.#sees(name, topology())
+  /** Listens until `stop`. `tenants` is whether tenants are shown one by one. */
+  constructor(observable: Observable, tenants: boolean) {
+    for (const { name, kind, topology } of observable.pools()) {
+      // Tenants are on the servers of databases.
+      if (kind === 'database') this.#sees(name, topology())
+    }
     this.#listen(observable, 'topology', ({ pool, snapshot }) => this.#sees(pool, snapshot))
     this.#listen(observable, 'hold', ({ pool }) => {
       this.#holdsOf(pool).holding = true
@@ -62,9 +68,9 @@ export class EventCounts {
       holds.calls += held
     })
     for (const event of COUNTED_EVENTS) {
-      this.#listen(observable, event, ({ pool }) => {
+      this.#listen(observable, event, ({ pool, tenant }) => {
         const isKnown = this.events.has(pool) || this.events.size < MOST_POOLS
-        const name = isKnown ? pool : FURTHER
+        const name = isKnown && (tenants || tenant === undefined) ? pool : FURTHER
         const counts = this.events.get(name) ?? new Map<string, number>()
         this.events.set(name, counts)
         counts.set(event, (counts.get(event) ?? 0) + 1)

@@ -75,7 +75,7 @@ export function metricsHandler(
   checkBoolean('metricsHandler', 'tenants', tenants)
   checkLabels(labels)
   const observable = observe(target)
-  const counts = new EventCounts(observable)
+  const counts = new EventCounts(observable, tenants)
   let view: View
   let registry: Promise<Registry> | undefined
   const make = async (): Promise<Registry> => {

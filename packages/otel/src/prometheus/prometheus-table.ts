@@ -331,7 +331,7 @@ export const PROMETHEUS_METRICS: readonly PrometheusMetric[] = [
     name: 'poolhouse_events_total',
     type: 'counter',
     unit: '{event}',
-    help: `Events by name: ${COUNTED_EVENTS.join(', ')}. Those of further pools than 100 have an empty pool.`,
+    help: `Events by name: ${COUNTED_EVENTS.join(', ')}. Those of tenants that are not shown one by one, and of further pools than 100, have an empty pool.`,
     labels: ['pool', 'event'],
     *samples({ counts, pools }) {
       const names = new Set([...pools.map(({ name }) => name), ...counts.events.keys()])

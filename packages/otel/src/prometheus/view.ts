@@ -14,7 +14,7 @@ interface ServerPoolView {
 /** Everything that one scrape shows, read at one moment. */
 export interface View {
   readonly observable: Observable
-  /** The pools and databases; with `tenants` the tenants too. */
+  /** The pools and databases; with `tenants` the tenants too, each of another name. */
   readonly pools: readonly (ObservedPool & { readonly now: PoolStats })[]
   /** The pools of connections below them. */
   readonly serverPools: readonly ServerPoolView[]
@@ -23,15 +23,18 @@ export interface View {
 
 /** Reads everything. */
 export function look(observable: Observable, counts: EventCounts, tenants: boolean): View {
-  const pools = observable
-    .pools()
-    .filter(({ kind }) => tenants || kind === 'database')
-    .map((pool) => ({ ...pool, now: pool.stats() }))
+  const all = observable.pools().filter(({ kind }) => tenants || kind === 'database')
+  const databases = new Set(all.flatMap(({ kind, name }) => (kind === 'database' ? [name] : [])))
+  const pools = all.map((pool) => {
+    const isTwin = pool.kind === 'tenant' && databases.has(pool.name)
+    return { ...pool, name: isTwin ? `${pool.name} (tenant)` : pool.name, now: pool.stats() }
+  })
   const serverPools = new Map<string, ServerPoolView>()
-  for (const { name: database, now } of pools) {
+  for (const { name: database, kind, now } of pools) {
     for (const [name, stats] of Object.entries(now.nodes ?? { [database]: now })) {
-      // A pool that belongs to two of them counts once.
-      if (!serverPools.has(name)) serverPools.set(name, { database, name, stats })
+      // A pool that belongs to two databases counts once; those of tenants are their own.
+      const key = `${kind} ${name}`
+      if (!serverPools.has(key)) serverPools.set(key, { database, name, stats })
     }
   }
   return { observable, pools, serverPools: [...serverPools.values()], counts }
