@@ -35,6 +35,29 @@ export default { databases: { app: { primary: 'postgres://app@127.0.0.1:1/app' }
   expect(stdout + stderr).not.toMatch(/hunter/)
 })
 
+it('keeps what a configuration file prints out of its answer', async () => {
+  const cwd = await cli.folder()
+  const chatty = `console.log('loading'); process.stdout.write('still loading\\n')
+const password = () => { console.log('asked for the password'); return 'x' }
+export default { databases: { app: { primary: { host: '127.0.0.1', port: 1, user: 'app', password } } } }`
+  await writeFile(join(cwd, 'poolhouse.config.mjs'), chatty)
+  const { stdout, stderr } = await cli.run(['ping', '--json', '--timeout', '500ms'], { cwd })
+  expect(JSON.parse(stdout)).toMatchObject({ command: 'ping', exitCode: 1 })
+  expect(stderr).toMatch(/^loading\nstill loading\n/)
+})
+
+it('says in one line that its answer could not be written', async () => {
+  const full = `$POOLHOUSE explain-route 'select 1' > /dev/full; echo $?`
+  expect(await cli.shell(full).ended).toMatchObject({
+    stdout: '1\n',
+    stderr: 'poolhouse: the answer could not be written: ENOSPC: no space left on device, write\n',
+  })
+  const closed = `{ $POOLHOUSE explain-route 'select 1' --json; echo $? >&2; } | true`
+  expect((await cli.shell(closed).ended).stderr).toBe(
+    'poolhouse: the answer could not be written: the reader of stdout has gone (EPIPE)\n1\n',
+  )
+})
+
 it('explains a command by help and its name', async () => {
   const { exitCode, stdout } = await cli.run(['help', 'ping'])
   expect([exitCode, stdout.includes('ping')]).toEqual([0, true])

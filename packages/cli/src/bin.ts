@@ -1,29 +1,64 @@
 #!/usr/bin/env node
-import { processIo } from './io.js'
+import { messageOf } from '@poolhouse/core/kit'
+import { type CliIo, processIo } from './io.js'
 import { runCli } from './run-cli.js'
 
+const { stdout, stderr } = process
 const ending = new AbortController()
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   // The second one ends the process as it would without us.
   process.once(name, () => ending.abort(new Error(`ended by ${name}`)))
 }
-for (const stream of [process.stdout, process.stderr]) {
-  // `poolhouse top | head`: no reader is left.
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
-    ending.abort(error)
-  })
+
+// Stdout is for the answer alone: what a configuration file prints goes to stderr.
+const write = stdout.write.bind(stdout)
+stdout.write = stderr.write.bind(stderr) as typeof stdout.write
+const io: CliIo = {
+  ...processIo(ending.signal),
+  stdout: {
+    write: (text) => write(text),
+    get isTTY() {
+      return stdout.isTTY
+    },
+    get columns() {
+      return stdout.columns
+    },
+    get rows() {
+      return stdout.rows
+    },
+  },
 }
+
+// Why the answer could not be written, and whether the command was at work still.
+let unwritten: { readonly error: NodeJS.ErrnoException; readonly wasRunning: boolean } | undefined
+let isRunning = true
+stdout.on('error', (error) => {
+  unwritten ??= { error, wasRunning: isRunning }
+  ending.abort(error)
+})
+// There is no place left to say so.
+stderr.on('error', () => {})
+
 // A run that is cut off has not gone well.
 let exitCode = 1
 process.on('exit', () => {
   process.exitCode = exitCode
 })
-void runCli(process.argv.slice(2), processIo(ending.signal)).then(async (code) => {
+void runCli(process.argv.slice(2), io).then(async (code) => {
   exitCode = code
-  // What a configuration file has started must not keep the process alive.
-  for (const stream of [process.stdout, process.stderr]) {
-    await new Promise<void>((resolve) => stream.write('', () => resolve()))
+  isRunning = false
+  await new Promise<void>((resolve) => write('', () => resolve()))
+  if (unwritten !== undefined) {
+    const { error, wasRunning } = unwritten
+    const isClosed = error.code === 'EPIPE'
+    // `poolhouse top | head`: its reader has ended it, as Ctrl-C would.
+    if (!isClosed || !wasRunning || code !== 0) {
+      exitCode = 1
+      const why = isClosed ? 'the reader of stdout has gone (EPIPE)' : messageOf(error)
+      stderr.write(`poolhouse: the answer could not be written: ${why}\n`)
+    }
   }
+  await new Promise<void>((resolve) => stderr.write('', () => resolve()))
+  // What a configuration file has started must not keep the process alive.
   process.exit()
 })
