@@ -21,14 +21,21 @@ test('of a manager the page shows each database and tenant, and who has how much
   const held = await Promise.all([
     manager.tenant('acme').acquire(),
     manager.tenant('acme').acquire(),
+    // Of one name with a database.
+    manager.tenant('dw').acquire(),
   ])
   const server = createServer(createDashboard(manager))
   try {
     await using browser = await launchChromium()
     await using opened = await openPage(browser, await listen(server))
     for (const [name, used] of Object.entries({ app: 1, dw: 0, acme: 2 })) {
-      await opened.untilText(`.pool[data-pool="${name}"] [data-value="used"]`, String(used))
+      const kind = name === 'acme' ? 'tenant' : 'database'
+      const pool = `.pool[data-pool="${name}"][data-kind="${kind}"]`
+      await opened.untilText(`${pool} [data-value="used"]`, String(used))
     }
+    const other = '.pool[data-pool="dw"][data-kind="tenant"]'
+    await opened.untilText(`${other} [data-value="used"]`, '1')
+    expect(await opened.text(`${other} strong`)).toBe('dw (tenant)')
     const budget = `[data-server="${host}:${port}"]`
     const { used, beside, limit } = manager.stats().servers[`${host}:${port}`]!
     await opened.untilText(`${budget} .whole .number`, `${used + beside} of ${limit}`)
@@ -37,7 +44,7 @@ test('of a manager the page shows each database and tenant, and who has how much
     await opened.untilText(`${budget} [data-holder="acme"] .number`, '2, 17 %')
     expect(await opened.text('section[aria-labelledby="holders"]')).toContain('acme@')
     // The charts are those of the pool that is chosen.
-    await opened.page.select('.choice select', 'acme')
+    await opened.page.select('.choice select', 'tenant acme')
     await opened.untilText('.chart .key:nth-of-type(3) b', '2')
     await opened.page.setViewport({ width: 400, height: 900 })
     expect(await opened.overflow()).toBe(0)

@@ -98,6 +98,8 @@ export interface LeakView {
 
 /** One pool. */
 export interface PoolView {
+  /** Tells it from all others: a database and a tenant may have one name. */
+  readonly key: string
   /** Its name; of a database or tenant, that of the manager. */
   readonly name: string
   /** Whether it belongs to a tenant. */
@@ -195,7 +197,7 @@ export interface MarkView {
   readonly seq: number
   /** From when on. */
   readonly at: number
-  /** Name of the pool. */
+  /** Key of the pool. */
   readonly pool: string
   /** State by node. */
   readonly states: Readonly<Record<string, string>>
@@ -207,7 +209,10 @@ export interface MarkView {
 export interface SampleView {
   /** When. */
   readonly at: number
-  /** By pool: used, idle, waiting, wait p50, wait p99, query p50, query p99; null is not known. */
+  /**
+   * By key of the pool: used, idle, waiting, wait p50, wait p99, query p50, query p99; null is not
+   * known.
+   */
   readonly pools: Readonly<Record<string, readonly (number | null)[]>>
 }
 

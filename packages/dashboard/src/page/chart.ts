@@ -20,7 +20,7 @@ export interface Line {
 export interface ChartProps {
   /** What it is about. */
   readonly title: string
-  /** The pool whose holds are shaded. */
+  /** Key of the pool whose holds are shaded. */
   readonly pool: string
   /** The times. */
   readonly view: View

@@ -2,7 +2,7 @@ import { html } from 'htm/preact'
 import type { VNode } from 'preact'
 import { useState } from 'preact/hooks'
 import { Chart, type Line } from './chart.js'
-import { count, duration } from './format.js'
+import { count, duration, titleOf } from './format.js'
 import type { View } from './live-view.js'
 
 const USED: Line = { label: 'used', colour: 'used', isFilled: true }
@@ -15,11 +15,11 @@ const P99: Line = { label: 'p99', colour: 'warning' }
 export function Charts({ view }: { view: View }): VNode {
   const [chosen, choose] = useState<string | undefined>(undefined)
   const pools = view.state?.pools ?? []
-  const name = pools.find((pool) => pool.name === chosen)?.name ?? pools[0]?.name
-  if (name === undefined) return html`` as VNode
+  const key = pools.find((pool) => pool.key === chosen)?.key ?? pools[0]?.key
+  if (key === undefined) return html`` as VNode
   const columns = (...indexes: number[]): (number | null)[][] =>
-    indexes.map((index) => view.samples.map(({ pools: of }) => of[name]?.[index] ?? null))
-  const shared = { view, pool: name }
+    indexes.map((index) => view.samples.map(({ pools: of }) => of[key]?.[index] ?? null))
+  const shared = { view, pool: key }
   return html`
     <section aria-labelledby="charts">
       <div class="headline">
@@ -31,7 +31,7 @@ export function Charts({ view }: { view: View }): VNode {
                 <label class="choice">
                   of
                   <select onChange=${(event: Event) => choose((event.target as HTMLSelectElement).value)}>
-                    ${pools.map((pool) => html`<option selected=${pool.name === name}>${pool.name}</option>`)}
+                    ${pools.map((pool) => html`<option value=${pool.key} selected=${pool.key === key}>${titleOf(pool)}</option>`)}
                   </select>
                 </label>
               `

@@ -1,3 +1,5 @@
+import type { PoolView } from '../dashboard-state.js'
+
 const WHOLE = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
 
 /** A count, in groups of three: `12,345`. */
@@ -20,6 +22,11 @@ export function duration(ms: number | undefined | null): string {
   if (ms < 59_950) return `${(ms / 1_000).toFixed(1)} s`
   const seconds = Math.round(ms / 1_000)
   return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
+}
+
+/** The name of a pool, and of a tenant's that it is one. */
+export function titleOf({ name, kind }: Pick<PoolView, 'name' | 'kind'>): string {
+  return kind === 'tenant' ? `${name} (tenant)` : name
 }
 
 /** A part of a whole: `37 %`. */

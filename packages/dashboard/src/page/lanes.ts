@@ -14,7 +14,7 @@ interface Span {
 
 /** What each node was in the last two minutes, as a lane of colours, and when calls were held. */
 export function Lanes({ pool, view }: { pool: PoolView; view: View }): VNode {
-  const marks = view.marks.filter((mark) => mark.pool === pool.name)
+  const marks = view.marks.filter((mark) => mark.pool === pool.key)
   if (marks.length === 0) return html`` as VNode
   const end = view.state?.at ?? 0
   const lanes = pool.nodes.map(({ id }) => ({

@@ -2,7 +2,7 @@ import { html } from 'htm/preact'
 import type { VNode } from 'preact'
 import type { PoolView } from '../dashboard-state.js'
 import { ConnectionBar } from './connection-bar.js'
-import { count, duration, rate } from './format.js'
+import { count, duration, rate, titleOf } from './format.js'
 import type { View } from './live-view.js'
 
 /** The connections of each pool, and how long its callers wait. */
@@ -12,18 +12,18 @@ export function Pools({ view }: { view: View }): VNode {
     <section aria-labelledby="pools">
       <h2 id="pools">Pools</h2>
       <ul class="pools">
-        ${pools.map((pool) => html`<${Pool} key=${pool.name} pool=${pool} />`)}
+        ${pools.map((pool) => html`<${Pool} key=${pool.key} pool=${pool} />`)}
       </ul>
     </section>
   ` as VNode
 }
 
 function Pool({ pool }: { pool: PoolView }): VNode {
-  const { name, connections, counters, wait, query, perSecond } = pool
+  const { name, kind, connections, counters, wait, query, perSecond } = pool
   const { used, idle, waiting, max } = connections
   return html`
-    <li class="pool" data-pool=${name}>
-      <div class="pool-name"><strong>${name}</strong><${ConnectionBar} of=${connections} /></div>
+    <li class="pool" data-pool=${name} data-kind=${kind}>
+      <div class="pool-name"><strong>${titleOf(pool)}</strong><${ConnectionBar} of=${connections} /></div>
       <dl>
         ${value('used', used)} ${value('idle', idle)}
         ${value('waiting', waiting, waiting > 0 ? 'warning' : '')} ${value('max', max)}

@@ -1,7 +1,7 @@
 import { html } from 'htm/preact'
 import type { VNode } from 'preact'
 import type { RouteView } from '../dashboard-state.js'
-import { count, percent, rate } from './format.js'
+import { count, percent, rate, titleOf } from './format.js'
 import type { View } from './live-view.js'
 
 /** Where a call went, and why, by the reasons of `stats().routing`. */
@@ -39,9 +39,9 @@ export function Routes({ view }: { view: View }): VNode {
       <h2 id="routes">Where calls go, and why</h2>
       ${pools.length === 0 ? html`<p class="empty">No pool routes reads to replicas.</p>` : ''}
       ${pools.map(
-        ({ name, routes }) => html`
-          ${pools.length > 1 ? html`<h3>${name}</h3>` : ''}
-          <${Split} pool=${name} routes=${routes} />
+        (pool) => html`
+          ${pools.length > 1 ? html`<h3>${titleOf(pool)}</h3>` : ''}
+          <${Split} pool=${pool.name} routes=${pool.routes} />
         `,
       )}
     </section>

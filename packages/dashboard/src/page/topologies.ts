@@ -2,7 +2,7 @@ import { html } from 'htm/preact'
 import type { VNode } from 'preact'
 import type { NodeView, PoolView } from '../dashboard-state.js'
 import { ConnectionBar } from './connection-bar.js'
-import { duration, rate } from './format.js'
+import { duration, rate, titleOf } from './format.js'
 import { Lanes } from './lanes.js'
 import type { View } from './live-view.js'
 import { lookOf } from './node-state.js'
@@ -10,7 +10,7 @@ import { lookOf } from './node-state.js'
 /** The servers of each pool that has several: roles, lag, and what became of them. */
 export function Topologies({ view }: { view: View }): VNode {
   const pools = (view.state?.pools ?? []).filter(({ nodes }) => nodes.length > 0)
-  return html`${pools.map((pool) => html`<${Topology} key=${pool.name} pool=${pool} view=${view} />`)}` as VNode
+  return html`${pools.map((pool) => html`<${Topology} key=${pool.key} pool=${pool} view=${view} />`)}` as VNode
 }
 
 function Topology({ pool, view }: { pool: PoolView; view: View }): VNode {
@@ -18,7 +18,7 @@ function Topology({ pool, view }: { pool: PoolView; view: View }): VNode {
   return html`
     <section class="topology ${hasPrimary === false ? 'headless' : ''}" data-pool=${name}>
       <div class="headline">
-        <h2>${name}</h2>
+        <h2>${titleOf(pool)}</h2>
         <p class="verdict" role="status" data-value="verdict">${verdict(pool)}</p>
         ${
           heldSince === undefined

@@ -49,6 +49,8 @@ export class DashboardServer {
 
   /** Answers one request; never throws. */
   answer(request: IncomingMessage, response: ServerResponse): void {
+    // A framework that was not told to leave the answer to us has sent one of its own.
+    if (response.headersSent) return
     for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value)
     const [path = '', search = ''] = (request.url ?? '/').split('?', 2)
     const verdict = this.#admission.judge(request, new URLSearchParams(search))
@@ -102,11 +104,12 @@ export class DashboardServer {
   async #sendPage(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
       const { html, policy } = await pageDocument()
-      // A framework that was not told to leave the answer to us has sent one of its own.
+      // As in `answer`, meanwhile.
       if (response.headersSent) return
       response.setHeader('content-security-policy', policy)
       send(request, response, 'text/html; charset=utf-8', html)
     } catch (error) {
+      if (response.headersSent) return
       const reason = `the page could not be built: ${messageOf(error)}`
       refuse(request, response, { status: 500, reason })
     }

@@ -102,8 +102,8 @@ export class Collector {
 }
 
 function sampleOf({ at, pools }: DashboardState): SampleView {
-  const ofPool = pools.map(({ name, connections: { used, idle, waiting }, wait, query }) => [
-    name,
+  const ofPool = pools.map(({ key, connections: { used, idle, waiting }, wait, query }) => [
+    key,
     [used, idle, waiting, wait?.p50, wait?.p99, query?.p50, query?.p99].map(
       (value) => value ?? null,
     ),

@@ -5,8 +5,9 @@ import type {
   PoolListener,
   TopologySnapshot,
 } from '@poolhouse/core'
-import type { Observable } from '@poolhouse/core/kit'
+import type { Observable, ObservedPool } from '@poolhouse/core/kit'
 import type { EntryKind, EntryView, MarkView } from '../dashboard-state.js'
+import { keyOf } from './pool-key.js'
 
 const MOST_ENTRIES = 200
 const MOST_MARKS = 500
@@ -61,29 +62,32 @@ export class EventLog {
   }
 
   /** Since when the calls of a pool are held; undefined if they are not. */
-  heldSince(pool: string): number | undefined {
+  heldSince({ kind, name }: Pick<ObservedPool, 'kind' | 'name'>): number | undefined {
     // A pool that is alone is what every event is about, whatever the pools below it are called.
     const isAlone = this.#source.pools().length === 1
-    return isAlone ? [...this.#holding.values()][0] : this.#holding.get(pool)
+    if (isAlone) return [...this.#holding.values()][0]
+    // The databases tell of the holds of their servers, also for the tenants there.
+    return kind === 'tenant' ? undefined : this.#holding.get(name)
   }
 
   /** Looks what the nodes are now, and notes it where that has changed. */
   mark(): void {
     const pools = this.#source.pools()
-    for (const { name, topology, stats } of pools) {
-      const snapshot = topology()
+    for (const pool of pools) {
+      const snapshot = pool.topology()
       if (snapshot === undefined) continue
       // Where every call that was held has given up, no event tells that the hold is over.
-      const mayBeOver = snapshot.primary !== undefined && this.heldSince(name) !== undefined
-      if (mayBeOver && stats().pending === 0) {
+      const mayBeOver = snapshot.primary !== undefined && this.heldSince(pool) !== undefined
+      if (mayBeOver && pool.stats().pending === 0) {
         if (pools.length === 1) this.#holding.clear()
-        else this.#holding.delete(name)
+        else this.#holding.delete(pool.name)
       }
       const states = Object.fromEntries(snapshot.nodes.map(({ id, state }) => [id, state]))
-      const isHolding = this.heldSince(name) !== undefined
-      const last = this.#marks.findLast(({ pool }) => pool === name)
+      const isHolding = this.heldSince(pool) !== undefined
+      const key = keyOf(pool)
+      const last = this.#marks.findLast((mark) => mark.pool === key)
       if (last?.isHolding === isHolding && isSame(last.states, states)) continue
-      const mark = { seq: this.#seq++, at: this.#clock.now(), pool: name, states, isHolding }
+      const mark = { seq: this.#seq++, at: this.#clock.now(), pool: key, states, isHolding }
       this.#marks = [...this.#marks.slice(1 - MOST_MARKS), mark]
     }
   }

@@ -11,6 +11,7 @@ import type {
   SlowTextView,
 } from '../dashboard-state.js'
 import type { EventLog } from './event-log.js'
+import { keyOf } from './pool-key.js'
 import { RecentWork } from './recent-work.js'
 
 /** Most lines of each list. */
@@ -61,11 +62,12 @@ export class StateReader {
 
   #poolOf(pool: ObservedPool, at: number, workOf: (key: string) => RecentWork): PoolView {
     const { name, kind } = pool
+    const key = keyOf(pool)
     const stats = pool.stats()
     const snapshot = pool.topology()
-    const { wait, query, perSecond, routes } = workOf(name).read(at, stats)
+    const { wait, query, perSecond, routes } = workOf(key).read(at, stats)
     const recentOf = (id: string, of: PoolStats): number =>
-      workOf(JSON.stringify([name, id])).read(at, of).perSecond
+      workOf(JSON.stringify([key, id])).read(at, of).perSecond
     const nodes = snapshot
       ? snapshot.nodes.map((node) => nodeOf(node, node.pool.stats(), at, recentOf))
       : Object.entries(stats.nodes ?? {}).map(
@@ -76,6 +78,7 @@ export class StateReader {
           }),
         )
     return {
+      key,
       name,
       kind,
       connections: connectionsOf(stats),
@@ -85,7 +88,7 @@ export class StateReader {
       perSecond,
       timeline: snapshot?.timeline,
       hasPrimary: snapshot && snapshot.primary !== undefined,
-      heldSince: this.#log.heldSince(name),
+      heldSince: this.#log.heldSince(pool),
       nodes,
       routes,
     }

@@ -8,7 +8,7 @@ import type {
 } from '@poolhouse/core'
 import type { Observable } from '@poolhouse/core/kit'
 import { type MetricKey, metric } from './metric-table.js'
-import type { Observe } from './observed-metrics.js'
+import { type Observe, TOLD_AS_GONE_MS } from './observed-metrics.js'
 
 /** The metrics that `ClusterMetrics.observe` tells. */
 export const NODE_GAUGES: readonly MetricKey[] = ['nodeState', 'staleness']
@@ -24,6 +24,8 @@ interface ToldNode {
   readonly attributes: Attributes
   /** The states in which it was told. */
   readonly states: Set<string>
+  /** Since when it is not among the servers any more, by `performance.now()`. */
+  goneAt?: number | undefined
 }
 
 /** Tells the states of servers, and counts what events tell about them and about failovers. */
@@ -84,7 +86,14 @@ export class ClusterMetrics {
         observe('staleness', (lag.ms + grownMs) / 1_000, attributes)
       }
     }
-    for (const [key, { attributes, states: all }] of this.#told) {
+    const now = performance.now()
+    for (const [key, told] of this.#told) {
+      const { attributes, states: all } = told
+      told.goneAt = states.has(key) ? undefined : (told.goneAt ?? now)
+      if (told.goneAt !== undefined && now - told.goneAt > TOLD_AS_GONE_MS) {
+        this.#told.delete(key)
+        continue
+      }
       for (const state of all) {
         const isNow = states.get(key) === state
         observe('nodeState', isNow ? 1 : 0, { ...attributes, 'poolhouse.node.state': state })

@@ -1,6 +1,12 @@
 import type { Attributes, BatchObservableResult, Meter, Observable } from '@opentelemetry/api'
 import { type MetricKey, metric } from './metric-table.js'
 
+/**
+ * The SDK goes on telling the last value of what is observed no more, so what is gone is told as
+ * empty or 0 for so long, in milliseconds: every reader collects meanwhile. Then it is forgotten.
+ */
+export const TOLD_AS_GONE_MS = 600_000
+
 /** Takes one value of an observed metric. */
 export type Observe = (key: MetricKey, value: number, attributes: Attributes) => void
 

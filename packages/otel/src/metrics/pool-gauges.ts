@@ -1,7 +1,7 @@
 import type { WatchedPool } from '@poolhouse/core/kit'
 import { poolAttributes } from '../statement/attributes.js'
 import type { MetricKey } from './metric-table.js'
-import type { Observe } from './observed-metrics.js'
+import { type Observe, TOLD_AS_GONE_MS } from './observed-metrics.js'
 
 /** The metrics that `PoolGauges` tells. */
 export const POOL_GAUGES: readonly MetricKey[] = [
@@ -12,10 +12,6 @@ export const POOL_GAUGES: readonly MetricKey[] = [
   'pendingRequests',
   'leaks',
 ]
-
-// The SDK goes on telling the last value of what is observed no more, so a pool that is gone is
-// told as empty for so long: every reader collects meanwhile.
-const TOLD_AS_EMPTY_MS = 600_000
 
 interface Sums {
   idle: number
@@ -29,7 +25,7 @@ interface Sums {
 /** Knows the pools of connections of an instrumentation, and tells what they are made of. */
 export class PoolGauges {
   readonly #pools = new Set<WatchedPool>()
-  // When the last pool of this name went, by `performance.now()`.
+  // When the last pool of this name went, by `performance.now()`; the first to go first.
   readonly #gone = new Map<string, number>()
 
   /** A pool is watched from now on. */
@@ -41,7 +37,9 @@ export class PoolGauges {
   /** A pool is gone. */
   remove(pool: WatchedPool): void {
     this.#pools.delete(pool)
+    this.#gone.delete(pool.name)
     this.#gone.set(pool.name, performance.now())
+    this.#forget()
   }
 
   /** Tells what the pools are made of now. Those of one name are told as one. */
@@ -63,10 +61,8 @@ export class PoolGauges {
   #sums(): ReadonlyMap<string, Sums> {
     const byName = new Map<string, Sums>()
     const nothing = { idle: 0, used: 0, max: 0, min: 0, pending: 0, leaks: 0 }
-    for (const [name, since] of this.#gone) {
-      if (performance.now() - since > TOLD_AS_EMPTY_MS) this.#gone.delete(name)
-      else byName.set(name, nothing)
-    }
+    this.#forget()
+    for (const name of this.#gone.keys()) byName.set(name, nothing)
     for (const pool of this.#pools) {
       this.#gone.delete(pool.name)
       const known = byName.get(pool.name)
@@ -81,5 +77,14 @@ export class PoolGauges {
       sums.leaks += pool.leaks
     }
     return byName
+  }
+
+  /** Also where no reader collects: tenants come and go for years. */
+  #forget(): void {
+    const now = performance.now()
+    for (const [name, since] of this.#gone) {
+      if (now - since <= TOLD_AS_GONE_MS) return
+      this.#gone.delete(name)
+    }
   }
 }

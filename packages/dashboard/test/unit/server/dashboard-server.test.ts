@@ -106,6 +106,25 @@ test('a framework that answers by itself meanwhile is left alone', async () => {
   expect(await (await ask('/')).text()).toBe('its own')
 })
 
+test.each(['/', '/events', '/state.json', '/nothing'])(
+  'an answer that was sent before is left alone: %s',
+  async (path) => {
+    server.removeAllListeners('request')
+    let thrown: unknown
+    server.on('request', (request, response) => {
+      response.writeHead(202)
+      try {
+        dashboard(request, response)
+      } catch (error) {
+        thrown = error
+      }
+      response.end('its own')
+    })
+    const answer = await ask(path)
+    expect([answer.status, await answer.text(), thrown]).toEqual([202, 'its own', undefined])
+  },
+)
+
 test('HEAD gets the headers alone, and nothing but GET and HEAD is answered', async () => {
   for (const path of ['/', '/events', '/state.json']) {
     const head = await ask(path, { method: 'HEAD' })

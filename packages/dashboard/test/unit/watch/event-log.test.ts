@@ -3,6 +3,8 @@ import { beforeEach, expect, test, vi } from 'vitest'
 import { EventLog } from '../../../src/watch/event-log.js'
 import { observed, snapshot } from '../support/observed.js'
 
+const APP = { kind: 'database', name: 'app' } as const
+const DW = { kind: 'database', name: 'dw' } as const
 let clock: VirtualClock
 
 beforeEach(() => {
@@ -22,11 +24,11 @@ test('tells a failover: the loss is bad news, the hold too, and the new primary 
   await clock.advance(100)
   become({ a: 'unreachable', b: 'replica' }, 'a unreachable')
   source.tell('hold', { pool: 'app', reason: 'no primary' })
-  expect(log.heldSince('app')).toBe(clock.now())
+  expect(log.heldSince(APP)).toBe(clock.now())
   await clock.advance(250)
   become({ a: 'unreachable', b: 'primary' }, 'b promoted')
   source.tell('resume', { pool: 'app', held: 2, heldMs: 250.4, reason: 'b is primary' })
-  expect(log.heldSince('app')).toBeUndefined()
+  expect(log.heldSince(APP)).toBeUndefined()
 
   expect(log.entries.map(({ kind, text }) => `${kind}: ${text}`)).toEqual([
     'relief: a is primary',
@@ -83,7 +85,27 @@ test('of several pools each one holds for itself', () => {
   const source = observed([{ name: 'app' }, { name: 'dw' }])
   const log = new EventLog(source, clock, () => {})
   source.tell('hold', { pool: 'dw', reason: 'no primary' })
-  expect([log.heldSince('app'), log.heldSince('dw')]).toEqual([undefined, clock.now()])
+  expect([log.heldSince(APP), log.heldSince(DW)]).toEqual([undefined, clock.now()])
+})
+
+test('a tenant that has the name of a database has its own marks, and does not hold for it', () => {
+  const topology = () => snapshot({ a: 'primary' })
+  const source = observed([
+    {
+      name: 'app',
+      topology: () => snapshot({ a: 'primary', b: 'replica' }),
+      stats: () => ({ pending: 1 }),
+    },
+    { name: 'app', kind: 'tenant', topology },
+  ])
+  const log = new EventLog(source, clock, () => {})
+  source.tell('hold', { pool: 'app', reason: 'no primary' })
+  expect(log.heldSince({ kind: 'tenant', name: 'app' })).toBeUndefined()
+  expect(log.marks.map(({ pool, states }) => [pool, Object.keys(states)])).toEqual([
+    ['database app', ['a', 'b']],
+    ['tenant app', ['a']],
+    ['database app', ['a', 'b']],
+  ])
 })
 
 test('a hold is over with a primary and no call that waits, where all have given up', () => {
@@ -94,7 +116,7 @@ test('a hold is over with a primary and no call that waits, where all have given
     { name: 'dw', topology: () => now, stats: () => ({ pending }) },
   ])
   const log = new EventLog(source, clock, () => {})
-  const held = () => [log.heldSince('app'), log.heldSince('dw')]
+  const held = () => [log.heldSince(APP), log.heldSince(DW)]
   source.tell('hold', { pool: 'app', reason: 'no primary' })
   source.tell('hold', { pool: 'dw', reason: 'no primary' })
   expect(held()).toEqual([clock.now(), clock.now()])

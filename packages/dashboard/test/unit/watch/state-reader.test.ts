@@ -2,7 +2,7 @@ import { type VirtualClock, virtualClock } from '@poolhouse/core/testing'
 import { beforeEach, expect, test } from 'vitest'
 import { EventLog } from '../../../src/watch/event-log.js'
 import { StateReader } from '../../../src/watch/state-reader.js'
-import { idle, type Observed, observed, snapshot } from '../support/observed.js'
+import { histogram, idle, type Observed, observed, snapshot } from '../support/observed.js'
 
 let clock: VirtualClock
 
@@ -106,6 +106,26 @@ test('lists show the worst of all pools first, and no more than eight', () => {
     ['x', 100],
   ])
   expect(state.leaks.map(({ node }) => node)).toEqual(['x', 'y'])
+})
+
+test('a database and a tenant of one name are two lines, each with its own numbers', async () => {
+  const counts = { app: 0, tenant: 0 }
+  const stats = (key: keyof typeof counts) => () => {
+    const histograms = { ...idle().histograms, queryMs: histogram(counts[key]) }
+    return { histograms }
+  }
+  const source = observed([
+    { name: 'app', stats: stats('app') },
+    { name: 'app', kind: 'tenant', stats: stats('tenant') },
+  ])
+  const read = reader(source)
+  read.read()
+  Object.assign(counts, { app: 50, tenant: 10 })
+  await clock.advance(1_000)
+  expect(read.read().pools.map(({ key, perSecond }) => [key, perSecond])).toEqual([
+    ['database app', 50],
+    ['tenant app', 10],
+  ])
 })
 
 test('a budget shows who has how much of it', () => {
