@@ -88,7 +88,10 @@ export interface PoolOptions {
   maxUses?: number | undefined
   /** Most callers waiting; the next is refused with `PoolOverloadedError`. Default 1 000. */
   maxPending?: number | undefined
-  /** How long a lease may be out before a `leak` event. Default 30 000; 0 for never. */
+  /**
+   * How long a lease may be out, and a stream or a copy may stand still, before a `leak` event.
+   * Default 30 000; 0 for never.
+   */
   leakWarningMs?: number | undefined
   /** Idle time after which a connection must prove itself before its next use. Default 10 000. */
   validateAfterIdleMs?: number | undefined

@@ -98,7 +98,7 @@ export class LeakWatch {
       })
       this.#registry.register(lease, { slot, generation: slot.generation }, slot)
     }
-    if (leakWarningMs === 0 || slot.leakReported || now - movedAt(slot) < leakWarningMs) return
+    if (leakWarningMs === 0 || slot.leakReported || now - movedAt(slot, now) < leakWarningMs) return
     slot.leakReported = true
     this.#sampleAll = SAMPLES_AFTER_LEAK
     this.#report(slot, now - slot.leasedAt, false)
@@ -142,10 +142,18 @@ export function acquiredAt({ acquireStack }: Slot): string | undefined {
   return callersFrames(stack).split('\n').slice(0, FRAMES_SHOWN).join('\n')
 }
 
-/** When a lease last showed life: a stream or a copy that moves is not forgotten. */
-function movedAt(slot: Slot): number {
-  if (slot.occupant === undefined) return slot.leasedAt
-  return Math.max(slot.leasedAt, slot.sentAt, slot.connection!.lastByteAt)
+/**
+ * When a lease last showed life: a stream or a copy that moves is not forgotten, also while its
+ * reader takes the rows of one batch.
+ */
+function movedAt(slot: Slot, now: number): number {
+  const { occupant } = slot
+  if (occupant === undefined) return slot.leasedAt
+  if (occupant.taken !== slot.takenSeen) {
+    slot.takenSeen = occupant.taken
+    slot.takenAt = now
+  }
+  return Math.max(slot.leasedAt, slot.sentAt, slot.connection!.lastByteAt, slot.takenAt)
 }
 
 function stackAbove(above: (...args: never[]) => unknown): { readonly stack?: string } {

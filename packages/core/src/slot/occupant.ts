@@ -12,6 +12,8 @@ export interface Occupant {
    * nothing.
    */
   readonly asking: boolean
+  /** How many rows or pieces its reader has taken so far. */
+  readonly taken: number
   /** The session is gone. */
   lost(): void
   /** Gives up, with an error that says what is known of the work at this moment. */

@@ -121,6 +121,10 @@ export class Slot {
   acquireStack: { readonly stack?: string } | undefined = undefined
   /** Whether the current lease has been reported as a leak. Owned by the leak watch. */
   leakReported = false
+  /** How much the reader of its stream had taken at the last look. Owned by the leak watch. */
+  takenSeen = 0
+  /** The last look at which that had grown. Owned by the leak watch. */
+  takenAt = 0
   /** Owned by the idle stack. */
   above: Slot | undefined = undefined
   /** Owned by the idle stack. */

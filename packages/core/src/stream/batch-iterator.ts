@@ -43,6 +43,7 @@ export class BatchIterator<T> extends StreamEnds<T> {
     // If the stream has failed since its last batch, drop the rows that are still buffered.
     const failed = this.#state === 'open' && this.#work.failure !== undefined
     if (this.#at < this.#items.length && !failed) {
+      this.#work.taken++
       return Promise.resolve({ done: false, value: this.#items[this.#at++]! })
     }
     if (this.#isFetching) {

@@ -38,6 +38,8 @@ export abstract class StreamingWork extends Timed implements ExclusiveWork {
   readonly kind: OccupantKind
   /** SQL text. */
   readonly text: string
+  /** See `Occupant`. The iterator that hands out a batch counts here. */
+  taken = 0
   protected slot: Slot | undefined
   protected readonly host: WorkHost
   readonly #limits: CopyOptions

@@ -74,7 +74,7 @@ test('is quiet once nothing is in flight, no work occupies it and no cancel requ
   const connection = { inFlight: 1 }
   slot.opened(connection as unknown as DriverConnection, new Map(), undefined, false)
   slot.beginCancel()
-  slot.occupy({ kind: 'stream', asking: false, lost() {}, interrupt() {} })
+  slot.occupy({ kind: 'stream', asking: false, taken: 0, lost() {}, interrupt() {} })
   let quiet = false
   const waiting = slot.whenQuiet().then(() => {
     quiet = true
@@ -98,7 +98,7 @@ test('is quiet once nothing is in flight, no work occupies it and no cancel requ
 test('tells its occupant and its signal that it is gone', async () => {
   const slot = slotIn('leased')
   let told = 0
-  slot.occupy({ kind: 'copyTo', asking: true, lost: () => told++, interrupt() {} })
+  slot.occupy({ kind: 'copyTo', asking: true, taken: 0, lost: () => told++, interrupt() {} })
   const { signal } = slot
   slot.lose('cut')
   expect(told).toBe(1)

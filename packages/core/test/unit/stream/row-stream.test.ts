@@ -515,6 +515,20 @@ test('T122: a stream longer than leakWarningMs is no leak while it moves', async
   expect(leaks).toHaveLength(1)
 })
 
+test('T122: a reader that takes longer than leakWarningMs for one batch is no leak while it reads', async () => {
+  const it = server({}, { leakWarningMs: 1_000 })
+  const leaks: unknown[] = []
+  it.pool.on('leak', (event) => leaks.push(event))
+  const stream = it.pool.stream('select', [], { batchSize: 6 })
+  for (let row = 0; row < 6; row++) {
+    watch(stream.next())
+    await it.clock.advance(800)
+  }
+  expect(leaks).toEqual([])
+  await it.clock.advance(3_000)
+  expect(leaks).toHaveLength(1)
+})
+
 test('is one call on the tracing channel, from its first word to its end', async () => {
   const it = server({ bad: { error: sqlError('42601') } })
   const seen: string[] = []
