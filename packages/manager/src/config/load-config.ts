@@ -164,18 +164,14 @@ function findFile({ file, directory = process.cwd() }: LoadConfigOptions): strin
 }
 
 async function readFile(path: string): Promise<FileConfig> {
+  const isJson = path.endsWith('.json')
   let config: unknown
   try {
-    if (path.endsWith('.json')) config = JSON.parse(readFileSync(path, 'utf8'))
-    else config = await importDefault(path)
+    config = isJson ? readFileSync(path, 'utf8') : await importDefault(path)
   } catch (error) {
-    // The message of JSON.parse quotes the file, which may hold a password.
-    const why = path.endsWith('.json') ? 'it is not JSON' : reasonOf(error)
-    throw new ConfigError(
-      `loadConfig: cannot read ${path}: ${why}${path.endsWith('.json') ? SMALLEST_FILE : ''}`,
-      path.endsWith('.json') ? {} : { cause: error },
-    )
+    throw new ConfigError(`loadConfig: cannot read ${path}: ${reasonOf(error)}`, { cause: error })
   }
+  if (isJson) config = parseJson(path, config as string)
   if (config === null || typeof config !== 'object') {
     throw new ConfigError(
       `${path}: expected ${path.endsWith('.json') ? 'an object' : 'a default export that is an object'}, got ${describeValue(config)}${SMALLEST_FILE}`,
@@ -184,6 +180,26 @@ async function readFile(path: string): Promise<FileConfig> {
   refuseHostileKeys(path, config)
   check(path, FILE, config)
   return config as FileConfig
+}
+
+function parseJson(path: string, text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    const why = `it is not JSON${whereWrong(error, text)}`
+    throw new ConfigError(`loadConfig: cannot read ${path}: ${why}${SMALLEST_FILE}`)
+  }
+}
+
+/**
+ * What is wrong with a text that is no JSON, and where, if that is known. Other messages of
+ * `JSON.parse` quote the text, which may hold a password.
+ */
+function whereWrong(error: unknown, text: string): string {
+  const [, what, position] = /^(.*) in JSON at position (\d+)/.exec((error as Error).message) ?? []
+  if (what === undefined) return ''
+  const lines = text.slice(0, Number(position)).split('\n')
+  return ` (${what}, at line ${lines.length}, column ${lines.at(-1)!.length + 1})`
 }
 
 function reasonOf(error: unknown): string {
