@@ -162,6 +162,35 @@ describe('doctor on what is broken', () => {
     })
   })
 
+  it('names a certificate that has expired, is not valid yet, or will not be for long', async () => {
+    const at = (days: number): Date => new Date(Date.now() + days * 86_400_000)
+    const times = [
+      { validTo: at(9.5) },
+      { validFrom: at(-40), validTo: at(-3.5) },
+      { validFrom: at(2.5), validTo: at(40) },
+    ]
+    const clusters = await Promise.all(times.map((tls) => startCluster({ replicas: 0, tls })))
+    onTestFinished(async () => {
+      await Promise.all(clusters.map((each) => each.stop()))
+    })
+    const day = (days: number): string => at(days).toISOString().slice(0, 10)
+    const found = await Promise.all(
+      clusters.map(async ({ ca, primary }) => {
+        const cwd = await cli.folder()
+        await writeFile(join(cwd, 'ca.crt'), ca!)
+        return await only([`${primary.url}?sslmode=verify-full&sslrootcert=${join(cwd, 'ca.crt')}`])
+      }),
+    )
+    expect(found.map(({ severity, check, message }) => [severity, check, message])).toEqual([
+      ['warning', 'tls', expect.stringContaining(`expires on ${day(9.5)}, in 9 days`)],
+      ['error', 'tls', `the server's certificate has expired on ${day(-3.5)}, 3 days ago`],
+      ['error', 'tls', `the server's certificate is not valid before ${day(2.5)}, in 2 days`],
+    ])
+    expect(found[1]!.advice).toContain('pg_reload_conf')
+    const unverified = await only([`${clusters[1]!.primary.url}?sslmode=require`])
+    expect(unverified).toMatchObject({ severity: 'warning', check: 'tls' })
+  })
+
   it('names a cluster without a primary, and a primary that is a standby', async () => {
     expect(await only([at(1, 2)])).toMatchObject({
       check: 'roles',

@@ -1,6 +1,6 @@
 export type { Cluster } from './cluster/cluster.js'
 export type { ClusterNode, PromoteOptions } from './cluster/cluster-node.js'
-export type { ClusterAuth, ClusterOptions } from './cluster/cluster-options.js'
+export type { CertificateTimes, ClusterAuth, ClusterOptions } from './cluster/cluster-options.js'
 export type { StopMode } from './cluster/server-process.js'
 export { shareServerFiles } from './cluster/shared-files.js'
 export { startCluster } from './cluster/start-cluster.js'

@@ -60,6 +60,13 @@ export function reportFailure(error: unknown, report: Report): void {
   report('error', check, messageOf(error), advice)
 }
 
+/** Whether a certificate was refused, on whichever side, because of its dates. */
+export function isAboutDates(error: unknown): boolean {
+  return (
+    error instanceof ConnectError && /certificate.*(?:expired|not valid yet)/.test(error.message)
+  )
+}
+
 function failureOf(error: unknown): Failure {
   const message = messageOf(error)
   if (/no encryption|SSL off/.test(message)) return TLS_DEMANDED

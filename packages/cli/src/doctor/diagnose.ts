@@ -7,11 +7,12 @@ import { askState } from '../server/server-state.js'
 import { findTarget, type TargetChoice } from '../target/find-target.js'
 import type { Target, TargetDatabase, TargetServer } from '../target/target.js'
 import { checkCapacity, type ExaminedDatabase } from './check-capacity.js'
+import { checkCertificates, lookAtCertificates } from './check-certificate.js'
 import { checkLag } from './check-lag.js'
 import { checkFile, checkProject } from './check-project.js'
 import { checkRoles } from './check-roles.js'
 import { checkServer } from './check-server.js'
-import { reportFailure } from './connect-failure.js'
+import { isAboutDates, reportFailure } from './connect-failure.js'
 import type { ExaminedServer } from './examined-server.js'
 import type { Finding, Report, Severity } from './finding.js'
 import { askDetails, type ServerDetails } from './server-details.js'
@@ -176,15 +177,19 @@ async function examineServer(
   report: Report,
 ): Promise<ExaminedServer> {
   const nothing = { server, state: undefined, details: undefined, line: undefined }
+  const certificates = lookAtCertificates(server, options)
   let line: ServerLine
   try {
     line = await ServerLine.open(server, { ...options, pool: database.options.pool })
   } catch (error) {
+    const shown = await certificates
     options.signal.throwIfAborted()
-    reportFailure(error, report)
+    const hasBad = checkCertificates(shown, report)
+    if (!hasBad || !isAboutDates(error)) reportFailure(error, report)
     return nothing
   }
   try {
+    checkCertificates(await certificates, report)
     const state = await askState(line)
     const details = await detailsOf(line, report)
     if (details !== undefined) checkServer(database, server, line, state, details, report)

@@ -1,4 +1,5 @@
 import type { CertificateExtension } from 'selfsigned'
+import type { CertificateTimes } from './cluster-options.js'
 
 /** A throw-away certificate authority and a server certificate that it signed, all PEM. */
 export interface Certificates {
@@ -29,8 +30,14 @@ const SERVER: CertificateExtension[] = [
   },
 ]
 
-/** Makes new certificates on elliptic keys. They are valid from an hour ago for a year. */
-export async function createCertificates(): Promise<Certificates> {
+/**
+ * Makes new certificates on elliptic keys. They are valid from an hour ago for a year, that of the
+ * server at these times.
+ */
+export async function createCertificates({
+  validFrom,
+  validTo,
+}: CertificateTimes = {}): Promise<Certificates> {
   // Loaded only here: it brings an ASN.1 library that clusters without TLS do not need.
   const { generate } = await import('selfsigned')
   // An hour back: containers and their hosts disagree about the time.
@@ -45,6 +52,8 @@ export async function createCertificates(): Promise<Certificates> {
   })
   const server = await generate([{ name: 'commonName', value: 'localhost' }], {
     ...common,
+    ...(validFrom && { notBeforeDate: validFrom }),
+    ...(validTo && { notAfterDate: validTo }),
     extensions: SERVER,
     ca: { key: authority.private, cert: authority.cert },
   })

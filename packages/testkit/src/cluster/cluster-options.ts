@@ -10,6 +10,14 @@ import {
 /** How TCP clients prove who they are: the method in `pg_hba.conf`. */
 export type ClusterAuth = 'trust' | 'scram-sha-256' | 'md5' | 'password'
 
+/** When a server certificate is valid, for tests of what happens then. */
+export interface CertificateTimes {
+  /** From when on. Default: an hour ago. */
+  readonly validFrom?: Date | undefined
+  /** Until when. Default: a year after `validFrom`. */
+  readonly validTo?: Date | undefined
+}
+
 /** What kind of cluster to start. Every option may be left out. */
 export interface ClusterOptions {
   /** Number of streaming replicas, 0 to 8. Default 2. */
@@ -27,9 +35,9 @@ export interface ClusterOptions {
   settings?: Record<string, string | number | boolean>
   /**
    * Whether the nodes speak TLS, with a throw-away authority (`cluster.ca`), and refuse clients
-   * without it. Default false.
+   * without it; or that, and when the certificate of the nodes is valid. Default false.
    */
-  tls?: boolean
+  tls?: boolean | CertificateTimes
   /** How TCP clients prove who they are. Default `'trust'`. */
   auth?: ClusterAuth
   /**
@@ -99,7 +107,7 @@ export function resolveClusterOptions(options: ClusterOptions = {}): ResolvedClu
   const { auth = 'trust', binaries, database = 'app' } = options
   requireReplicas(replicas, synchronous)
   checkBoolean(WHERE, 'synchronous', synchronous)
-  checkBoolean(WHERE, 'tls', tls)
+  requireTls(tls)
   requireSettings(settings)
   requireDatabase(database)
   checkWord(WHERE, 'auth', auth, AUTH_METHODS)
@@ -112,6 +120,18 @@ export function resolveClusterOptions(options: ClusterOptions = {}): ResolvedClu
     auth,
     database,
     ...(binaries === undefined ? {} : { binaries }),
+  }
+}
+
+function requireTls(tls: unknown): void {
+  if (typeof tls !== 'object' || tls === null) {
+    checkBoolean(WHERE, 'tls', tls)
+    return
+  }
+  refuseUnknownOptions(`${WHERE}: tls`, tls, new Set(['validFrom', 'validTo']))
+  for (const [name, value] of Object.entries(tls)) {
+    if (value === undefined || (value instanceof Date && !Number.isNaN(value.getTime()))) continue
+    throw new TypeError(`${WHERE}: tls.${name} must be a Date, got ${describeValue(value)}`)
   }
 }
 

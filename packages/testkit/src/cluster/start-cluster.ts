@@ -69,7 +69,8 @@ async function installCertificates(
   user: ServerPlace['user'],
 ): Promise<string | undefined> {
   if (!options.tls) return undefined
-  const certificates = await createCertificates()
+  const times = typeof options.tls === 'object' ? options.tls : {}
+  const certificates = await createCertificates(times)
   await writeCertificates(directory, certificates, user)
   return certificates.ca
 }

@@ -42,6 +42,8 @@ describe('cluster options', () => {
       'startCluster: synchronous must be true or false, got "yes"',
     ],
     [{ tls: 1 }, TypeError, 'startCluster: tls must be true or false, got 1'],
+    [{ tls: { validTill: 1 } }, TypeError, 'startCluster: tls: unknown option "validTill"'],
+    [{ tls: { validTo: 'soon' } }, TypeError, 'startCluster: tls.validTo must be a Date'],
     [
       { auth: 'peer' },
       TypeError,
