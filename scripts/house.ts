@@ -41,7 +41,7 @@ const FEATURES: Readonly<Record<string, number>> = {
   'the statistics for Prometheus, and events as lines of a log': 880,
   'Pgpool-II, health checks of HAProxy, and calls that wait behind a pooler': 210,
   'clusters under pg_auto_failover and repmgr': 720,
-  'certificates that doctor looks at, and an answer that cannot be written': 140,
+  'certificates that doctor looks at, events of tenants, and odd input of the command line': 310,
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url))

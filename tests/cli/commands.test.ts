@@ -46,6 +46,19 @@ export default { databases: { app: { primary: { host: '127.0.0.1', port: 1, user
   expect(stderr).toMatch(/^loading\nstill loading\n/)
 })
 
+it('says so if the configuration file ends the process, or waits for what never comes', async () => {
+  const cwd = await cli.folder()
+  for (const text of ['process.exit(0)', 'await new Promise(() => {})']) {
+    await writeFile(join(cwd, 'poolhouse.config.mjs'), text)
+    const plain = await cli.run(['ping'], { cwd })
+    expect(plain).toMatchObject({ exitCode: 1, stdout: '' })
+    expect(plain.stderr).toMatch(/^poolhouse: the process has ended before .*\n$/)
+    const { exitCode, stdout } = await cli.run(['ping', '--json'], { cwd })
+    expect(exitCode).toBe(1)
+    expect(JSON.parse(stdout)).toMatchObject({ ok: false, exitCode: 1 })
+  }
+})
+
 it('says in one line that its answer could not be written', async () => {
   const full = `$POOLHOUSE explain-route 'select 1' > /dev/full; echo $?`
   expect(await cli.shell(full).ended).toMatchObject({

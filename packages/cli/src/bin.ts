@@ -12,11 +12,15 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 
 // Stdout is for the answer alone: what a configuration file prints goes to stderr.
 const write = stdout.write.bind(stdout)
+let hasAnswered = false
 stdout.write = stderr.write.bind(stderr) as typeof stdout.write
 const io: CliIo = {
   ...processIo(ending.signal),
   stdout: {
-    write: (text) => write(text),
+    write: (text) => {
+      hasAnswered = true
+      return write(text)
+    },
     get isTTY() {
       return stdout.isTTY
     },
@@ -43,6 +47,13 @@ stderr.on('error', () => {})
 let exitCode = 1
 process.on('exit', () => {
   process.exitCode = exitCode
+  if (!isRunning || hasAnswered) return
+  const message =
+    'the process has ended before there was an answer: the configuration file ends it, or waits for what never comes'
+  if (process.argv.includes('--json')) {
+    const error = { name: 'Error', message }
+    write(`${JSON.stringify({ ok: false, exitCode, error }, null, 2)}\n`)
+  } else stderr.write(`poolhouse: ${message}\n`)
 })
 void runCli(process.argv.slice(2), io).then(async (code) => {
   exitCode = code

@@ -1,3 +1,4 @@
+import { isConnectionText } from '@poolhouse/core/kit'
 import { CommanderError } from 'commander'
 import manifest from '../package.json' with { type: 'json' }
 import type { CommandContext } from './commands/command.js'
@@ -44,7 +45,7 @@ export async function runCli(argv: readonly string[], io: CliIo = processIo()): 
     if (error instanceof CommanderError && error.exitCode === 0) {
       answer.end({ exitCode: 0, document: { help }, text: help.trimEnd() })
     } else {
-      const failure = failureOf(usageOf(error, program.helpInformation()))
+      const failure = failureOf(usageOf(error, words, program.helpInformation()))
       answer.fail(failure, signal.aborted ? ENDED : failure.exitCode)
     }
   }
@@ -73,9 +74,15 @@ function contextOf(
   }
 }
 
-function usageOf(error: unknown, help: string): unknown {
+function usageOf(error: unknown, words: readonly string[], help: string): unknown {
   if (!(error instanceof CommanderError)) return error
-  // Called without a command.
-  if (error.code === 'commander.help') return new UsageError(`which command?\n\n${help.trimEnd()}`)
+  if (error.code === 'commander.help') {
+    const [first, name] = words
+    if (first === 'help' && name !== undefined) return new UsageError(`unknown command '${name}'`)
+    return new UsageError(`which command?\n\n${help.trimEnd()}`)
+  }
+  if (error.code === 'commander.unknownCommand' && words.some(isConnectionText)) {
+    return new UsageError('which command? As in: poolhouse doctor URL')
+  }
   return new UsageError(error.message.replace(/^error: /, ''))
 }

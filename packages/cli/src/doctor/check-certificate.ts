@@ -50,7 +50,9 @@ export async function lookAtCertificates(
   }
 }
 
-/** Reports certificates that are not valid now, or not for long. Returns whether one is not valid. */
+/**
+ * Reports certificates that are not valid now, or not for long. Returns whether one is not valid.
+ */
 export function checkCertificates(
   { server, isVerified, client }: ShownCertificates,
   report: Report,

@@ -1,6 +1,7 @@
 // From the first colon behind the scheme to the last "@" of the word: passwords hold all
 // characters.
-const IN_URL = /([a-z][\w+-]*:\/\/[^\s:/?#@]*):\S*@/gi
+// Messages show the form of a URL by `user:password@host`.
+const IN_URL = /([a-z][\w+-]*:\/\/[^\s:/?#@]*):(?!password@host)\S*@/gi
 // `password=…` of a URL or of keywords, where the value may be quoted.
 const IN_PAIR = /(pass\w*\s*=\s*)('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^\s&'"]+)/gi
 // `"password": …` of JSON and of JavaScript.

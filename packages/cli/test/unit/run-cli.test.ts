@@ -22,6 +22,9 @@ describe('the command line', () => {
   it.each([
     [[], 'which command?'],
     [['pong'], "unknown command 'pong'"],
+    [['help', 'pong'], "unknown command 'pong'"],
+    [['postgres://a/app'], 'which command? As in: poolhouse doctor URL'],
+    [['ping', '--config', '.'], 'it is a folder; give the file in it'],
     [['doctor', '--processs', '4'], 'Did you mean --processes?'],
     [['doctor', '--processes', '0'], '--processes must be a whole number'],
     [['ping', '--timeout', 'soon'], '--timeout must be a time such as'],
@@ -76,6 +79,18 @@ describe('the command line', () => {
     const { stdout, stderr } = await run(argv)
     expect(stdout + stderr).not.toMatch(/s3cr|et@x/)
     expect(stdout + stderr).not.toBe('')
+  })
+
+  it('shows the form of a URL as it is, in the place of one that cannot be read', async () => {
+    const { stderr } = await run(['ping'], { env: { DATABASE_URL: 'app:s3cret@host' } })
+    expect(stderr).toContain('expected postgres://user:password@host:5432/database')
+    expect(stderr).not.toContain('s3cret')
+  })
+
+  it('says what a configuration file throws that is no error', async () => {
+    const cwd = temporaryFolder()
+    writeFileSync(join(cwd, 'poolhouse.config.mjs'), `throw 'not today'`)
+    expect((await run(['ping'], { cwd })).stderr).toContain('poolhouse.config.mjs: not today')
   })
 
   it('X06: prints no password that a configuration file throws', async () => {

@@ -1,7 +1,13 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
 import { ConfigError } from '@poolhouse/core'
-import { describeText, describeValue, looksSecret, refuseUnknownOptions } from '@poolhouse/core/kit'
+import {
+  describeText,
+  describeValue,
+  looksSecret,
+  messageOf,
+  refuseUnknownOptions,
+} from '@poolhouse/core/kit'
 import type { BudgetOptions } from '../options/budget-options.js'
 import type { DatabaseConfig, DatabaseOptions } from '../options/database-options.js'
 import { meansCluster } from './address.js'
@@ -167,6 +173,7 @@ async function readFile(path: string): Promise<FileConfig> {
   const isJson = path.endsWith('.json')
   let config: unknown
   try {
+    if (statSync(path).isDirectory()) throw new Error('it is a folder; give the file in it')
     config = isJson ? readFileSync(path, 'utf8') : await importDefault(path)
   } catch (error) {
     throw new ConfigError(`loadConfig: cannot read ${path}: ${reasonOf(error)}`, { cause: error })
@@ -203,8 +210,8 @@ function whereWrong(error: unknown, text: string): string {
 }
 
 function reasonOf(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException
-  if (code !== 'ERR_UNKNOWN_FILE_EXTENSION') return message
+  const { code } = (error ?? {}) as NodeJS.ErrnoException
+  if (code !== 'ERR_UNKNOWN_FILE_EXTENSION') return messageOf(error)
   return 'this Node.js does not read TypeScript; start it with --import tsx, use Node.js 22.18 or newer, or write the file as poolhouse.config.mjs'
 }
 

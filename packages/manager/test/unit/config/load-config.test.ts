@@ -177,7 +177,9 @@ test('refuses a file that is missing, ambiguous, no JSON or no object, and never
   const comma = await load().catch((caught: Error) => caught)
   expect(String(comma)).toMatch(/it is not JSON \(.*, at line 3, column 1\)/)
   expect(String(comma)).not.toContain('s3cret')
-  await expect(loadConfig({ directory, file: '.', env: false })).rejects.toThrow(/cannot read/)
+  await expect(loadConfig({ directory, file: '.', env: false })).rejects.toThrow(
+    /cannot read .*: it is a folder; give the file in it/,
+  )
   write('poolhouse.config.json', '3')
   await expect(load()).rejects.toThrow(/expected an object, got 3/)
   write('poolhouse.config.js', '')
