@@ -8,10 +8,15 @@ import {
   verifyHistory,
   type Workload,
 } from '@poolhouse/testkit'
+import { within } from './within.js'
 import { HISTORY, NUMBERS, ROW_HISTORY, ROW_TENANTS, SCHEMAS, type World } from './world.js'
 
 const DEADLINE_MS = 20_000
 const PAUSE_MS = 25
+/** How much longer than its deadline a call may take before it counts as one that never settles. */
+const PATIENCE_MS = 5_000
+/** For the end of a session, and for the check of a history. */
+const SOON_MS = 60_000
 /** Callers that look up single rows, whose answers are checked one by one. */
 const LOOKERS = 12
 const KINDS = ['select id, value from numbers where id = $1', 'select * from numbers where id = $1']
@@ -27,6 +32,8 @@ interface Part {
 
 /** What came of a minute's work. */
 export interface LoadReport {
+  /** Calls of the workloads, all of which were compared with what the servers hold. */
+  readonly checked: number
   readonly acknowledged: number
   readonly lookups: number
   readonly notExecuted: number
@@ -116,13 +123,18 @@ export function startLoad(world: World, signal: AbortSignal): Load {
         ...parts.map(async ({ name, workload, verify, node }) => {
           const history = await workload.stop()
           const db = truthOf(node())
-          return { name, report: await verifyHistory(history, { ...verify, db }) }
+          const judged = verifyHistory(history, { ...verify, db })
+          const report = await within(SOON_MS, `the check of the history of ${name}`, judged)
+          return { name, report, checked: history.operations.length }
         }),
       ])
-      for (const session of sessions) await session.close()
+      for (const session of sessions) {
+        await within(SOON_MS, 'session.close() of a worker of app', (async () => session.close())())
+      }
       const sum = (key: 'acknowledged' | 'notExecuted' | 'unknown'): number =>
         reports.reduce((total, { report }) => total + report.counts[key], 0)
       return {
+        checked: reports.reduce((total, { checked }) => total + checked, 0),
         acknowledged: sum('acknowledged'),
         lookups: found.answers,
         notExecuted: sum('notExecuted') + found.failures,
@@ -154,6 +166,8 @@ class Lookers {
   readonly #ending = new AbortController()
   readonly #signal: AbortSignal
   readonly #work: Promise<unknown>
+  /** When each looker made the call that it waits for. */
+  readonly #since = new Map<number, number>()
   readonly #violations: LoadReport['violations'][number][] = []
   #answers = 0
   #failures = 0
@@ -177,7 +191,17 @@ class Lookers {
     violations: LoadReport['violations']
   }> {
     this.#ending.abort()
-    await this.#work
+    const patience = new AbortController()
+    const { signal } = patience
+    await Promise.race([
+      this.#work,
+      sleep(DEADLINE_MS + PATIENCE_MS, undefined, { signal }).catch(() => {}),
+    ])
+    patience.abort()
+    for (const [index, since] of this.#since) {
+      const ms = Math.round(performance.now() - since)
+      this.#wrong('unsettled', `${KINDS[index % 2]}, invoked ${ms} ms ago, has not settled`)
+    }
     return { answers: this.#answers, failures: this.#failures, violations: this.#violations }
   }
 
@@ -186,6 +210,7 @@ class Lookers {
     const options = { intent: 'read', timeoutMs: DEADLINE_MS, signal: this.#signal } as const
     for (let turn = index; !this.#ending.signal.aborted; turn += 1) {
       const id = (turn * 37) % NUMBERS
+      this.#since.set(index, performance.now())
       try {
         const { rows } = await pool.query<{ id: number; value: number }>(text, [id], options)
         this.#answers++
@@ -196,6 +221,7 @@ class Lookers {
         this.#failures++
         if (!isPoolhouseError(error)) this.#wrong('unstated', String(error))
       }
+      this.#since.delete(index)
       await sleep(4)
     }
   }

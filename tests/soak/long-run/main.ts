@@ -11,6 +11,9 @@ import { CLOCK_FILE } from './client-clock.js'
 import { runSoak, type SoakOptions } from './run-soak.js'
 
 const INSIDE = 'POOLHOUSE_SOAK_INSIDE'
+/** How often the run says that its event loop turns, and how long it may be silent. */
+const BEAT_MS = 5_000
+const STILL_MS = 60_000
 const DRIVERS = { pg: 'nodePostgres', 'postgres-js': 'postgresJs' } as const
 
 function readArguments(): SoakOptions {
@@ -48,10 +51,23 @@ async function runInside(): Promise<number> {
   ]
   const [file, ...args] = mayMount ? ['/usr/bin/unshare', '--mount', ...node] : node
   const env = { ...process.env, ...clock?.env, [INSIDE]: '1' }
-  const child = spawn(file!, args, { stdio: 'inherit', env })
+  const child = spawn(file!, args, { stdio: ['inherit', 'inherit', 'inherit', 'ipc'], env })
+  // A loop that does not turn any more cannot report that itself.
+  let beatAt = performance.now()
+  child.on('message', () => {
+    beatAt = performance.now()
+  })
+  const watching = setInterval(() => {
+    if (performance.now() - beatAt < STILL_MS) return
+    console.error(
+      `the event loop of the run has not turned for ${STILL_MS / 1_000} s; it is killed`,
+    )
+    child.kill('SIGKILL')
+  }, BEAT_MS)
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal))
   return await new Promise((resolve) => {
     child.once('close', (code) => {
+      clearInterval(watching)
       if (clock !== undefined) rmSync(clock.folder, { recursive: true })
       resolve(code ?? 1)
     })
@@ -87,11 +103,15 @@ if (process.env[INSIDE] === undefined) {
 } else {
   // Servers and their tools keep the true time.
   delete process.env['LD_PRELOAD']
+  const beat = (): void => {
+    if (process.connected) process.send?.('turning', () => {})
+  }
+  setInterval(beat, BEAT_MS).unref()
   // Not by the exit code alone: a workload that a failure leaves behind would go on for ever, and
   // listens to unhandled rejections itself.
   process.exit(
     await runSoak(options).then(
-      (isGood) => (isGood ? 0 : 1),
+      (isGood) => (isGood && process.exitCode === undefined ? 0 : 1),
       (error: unknown) => {
         console.error(error)
         return 1

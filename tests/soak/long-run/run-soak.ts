@@ -2,10 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { DriverName } from '../../support/driver-names.js'
 import { driverNamed } from '../../support/drivers.js'
 import { ClientClock } from './client-clock.js'
-import { FAULTS, repair } from './faults.js'
+import { FAULTS, type FaultContext, repair, stepsOf } from './faults.js'
 import { GAUGES, type Gauges, readGauges, slopesOf } from './gauges.js'
 import { type LoadReport, startLoad } from './load.js'
 import { Seeded } from './seeded.js'
+import { StoodStillError, within } from './within.js'
 import { emptyTables, startWorld, type World } from './world.js'
 
 /** What to run. */
@@ -19,6 +20,7 @@ export interface SoakOptions {
 
 const STRIKING_MS = 45_000
 const HEALTHY_MS = 60_000
+const ANSWER_MS = 40_000
 /** The first minutes fill caches and pools, and compile. */
 const WARM_UP_MINUTES = 3
 const MOST_SHOWN = 10
@@ -37,6 +39,7 @@ export async function runSoak({ minutes, seed, driver, faults }: SoakOptions): P
   const clock = new ClientClock()
   const readings: { at: number; gauges: Gauges }[] = []
   const totals = {
+    checked: 0,
     acknowledged: 0,
     lookups: 0,
     notExecuted: 0,
@@ -57,13 +60,17 @@ export async function runSoak({ minutes, seed, driver, faults }: SoakOptions): P
         const at = Math.round((performance.now() - begunAt) / 1_000)
         struck.push(`${name} ${await strike(name, { world, draw, clock })} (${at} s)`)
       }
-      await untilHealthy(world)
+      await untilHealthy(world, struck)
       await sleep(500)
       const report = await load.stop()
+      // Nothing is under way. A connection that the line has forgotten keeps its sockets in this
+      // process, and its transaction on the server, for as long as neither side hears of an end.
+      for (const line of world.allLines) await within(ANSWER_MS, 'a line to be healed', line.heal())
+      await sleep(500)
       const gauges = readGauges(signal)
       readings.push({ at: (performance.now() - begunAt) / 3_600_000, gauges })
       printMinute(minute, report, gauges, struck)
-      for (const key of ['acknowledged', 'lookups', 'notExecuted', 'unknown'] as const)
+      for (const key of ['checked', 'acknowledged', 'lookups', 'notExecuted', 'unknown'] as const)
         totals[key] += report[key]
       totals.violations += report.violations.length
       totals.struck += struck.length
@@ -71,47 +78,71 @@ export async function runSoak({ minutes, seed, driver, faults }: SoakOptions): P
   } finally {
     await world.stop()
   }
-  const slopes = slopesOf(readings.slice(Math.min(WARM_UP_MINUTES, readings.length - 1)))
+  const warmUp = Math.min(WARM_UP_MINUTES, readings.length - 1)
+  const slopes = slopesOf(readings.slice(warmUp))
   for (const { gauge, first, last, perHour, isFlat } of slopes) {
+    const unit = gauge === 'heap' ? ' MB' : ''
     console.log(
-      `${gauge}: ${first.toFixed(1)} → ${last.toFixed(1)}, ${perHour.toFixed(1)} an hour, ${isFlat ? 'flat' : 'GROWS'}`,
+      `${gauge}: ${first.toFixed(1)} → ${last.toFixed(1)}${unit}, ${perHour.toFixed(1)}${unit} per hour after ${warmUp} minutes of warm-up, ${isFlat ? 'flat' : 'GROWS'}`,
     )
   }
   const seconds = Math.round((performance.now() - begunAt) / 1_000)
   console.log(
-    `${driver}, seed ${seed}, ${seconds} s: ${totals.acknowledged} writes and ${totals.lookups} lookups answered, ${totals.notExecuted} failed, ${totals.unknown} in doubt, ${totals.violations} wrong, ${totals.struck} faults`,
+    `${driver}, seed ${seed}, ${seconds} s: ${totals.checked} calls checked, ${totals.acknowledged} of them acknowledged, and ${totals.lookups} lookups answered, ${totals.notExecuted} failed, ${totals.unknown} in doubt, ${totals.violations} wrong, ${totals.struck} faults`,
   )
   return totals.violations === 0 && slopes.every(({ isFlat }) => isFlat)
 }
 
 /** Strikes; where a step of the fault fails itself, such as a clone on a busy machine, repairs. */
-async function strike(
-  name: string,
-  context: Parameters<(typeof FAULTS)[string]>[0],
-): Promise<string> {
+async function strike(name: string, context: Omit<FaultContext, 'step'>): Promise<string> {
+  const step = stepsOf(name)
   try {
-    return await FAULTS[name]!(context)
+    return await FAULTS[name]!({ ...context, step })
   } catch (error) {
+    // Its step may still go on, and would undo what a repair does.
+    if (error instanceof StoodStillError) throw error
     const why = error instanceof Error ? error.message.split('\n', 1)[0] : String(error)
-    await repair(context.world)
+    await repair(context.world, stepsOf(`repair after ${name}`))
     return `not to its end: ${why}`
   }
 }
 
-/** Until each database writes, and the replicas follow. */
-async function untilHealthy({ app, manager }: World): Promise<void> {
+/** Until each database writes, and the replicas follow. `struck` are the faults, for the error. */
+async function untilHealthy(world: World, struck: readonly string[]): Promise<void> {
+  const { app, manager } = world
   const deadline = performance.now() + HEALTHY_MS
   for (;;) {
-    const streaming = await app.primary
-      .sql("select from pg_stat_replication where state = 'streaming'")
-      .catch(() => [])
+    const text = "select from pg_stat_replication where state = 'streaming'"
+    const streaming = await within(
+      ANSWER_MS,
+      'an answer of app',
+      app.primary.sql(text).catch(() => []),
+    )
     const { ready, degraded, reasons } = manager.health()
     if (streaming.length === 2 && ready && !degraded) return
     if (performance.now() > deadline) {
-      throw new Error(`not healthy ${HEALTHY_MS} ms after the last fault: ${reasons.join('; ')}`)
+      throw new Error(
+        `not healthy ${HEALTHY_MS} ms after the last fault: ${reasons.join('; ')}; ${await serversSay(world)}; struck by ${struck.join(', ')}`,
+      )
     }
     await sleep(50)
   }
+}
+
+/** What each server answers without the manager, or that it does not: whose fault it is. */
+async function serversSay({ app, analytics, queue }: World): Promise<string> {
+  const text = 'select pg_is_in_recovery() as recovery'
+  const said = [app, analytics, queue].flatMap(({ nodes }) =>
+    nodes.map(async (node) => {
+      const answer = within(ANSWER_MS, 'an answer', node.sql<{ recovery: boolean }>(text))
+      return await answer.then(
+        ([row]) => `${node.port} is ${row!.recovery ? 'a replica' : 'a primary'}`,
+        (error: Error) =>
+          `${node.port} says ${(error.cause as Error | undefined)?.message ?? error.message}`,
+      )
+    }),
+  )
+  return (await Promise.all(said)).join(', ')
 }
 
 function printMinute(
@@ -120,12 +151,12 @@ function printMinute(
   gauges: Gauges,
   struck: readonly string[],
 ): void {
-  const { acknowledged, lookups, notExecuted, unknown, violations, longestWriteGapMs } = report
+  const { checked, lookups, notExecuted, unknown, violations, longestWriteGapMs } = report
   const values = GAUGES.map(
     (gauge) => `${gauge} ${gauges[gauge].toFixed(gauge === 'heap' ? 1 : 0)}`,
   )
   console.log(
-    `minute ${minute}: ${acknowledged} writes, ${lookups} lookups, ${notExecuted} failed, ${unknown} in doubt, ${violations.length} wrong, longest gap ${Math.round(longestWriteGapMs)} ms; ${values.join(', ')}; ${struck.join(', ')}`,
+    `minute ${minute}: ${checked} calls checked, ${lookups} lookups answered, ${notExecuted} failed, ${unknown} in doubt, ${violations.length} wrong, longest gap ${Math.round(longestWriteGapMs)} ms; ${values.join(', ')}; ${struck.join(', ')}`,
   )
   for (const { part, kind, who, detail } of violations.slice(0, MOST_SHOWN)) {
     console.log(`  WRONG ${part}: ${kind} ${who}: ${detail}`)

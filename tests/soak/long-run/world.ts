@@ -12,6 +12,7 @@ import {
   startFaultProxy,
   startPgBouncer,
 } from '@poolhouse/testkit'
+import { within } from './within.js'
 
 /** Tenants of `app`, each with a schema of its own. */
 export const SCHEMAS: readonly string[] = Array.from({ length: 6 }, (_, n) => `tenant_${n}`)
@@ -26,6 +27,16 @@ export const NUMBERS = 1_000
 
 const DISK_MEGABYTES = 400
 const SETTINGS = { shared_buffers: '32MB', max_connections: 150, max_wal_size: '64MB' }
+/**
+ * Limits of the superuser's statements. A transaction whose client is cut off keeps its locks for
+ * as long as the server takes its client for alive, and DDL and TRUNCATE wait for them.
+ */
+const LIMITS = { lock_timeout: '5s', statement_timeout: '30s' }
+const START_MS = 180_000
+const END_MS = 90_000
+const EMPTY_MS = 40_000
+const OLDEST = `select pid, usename, state, wait_event, now() - xact_start as age, left(query, 80) as query
+  from pg_stat_activity where xact_start is not null and pid <> pg_backend_pid() order by xact_start limit 3`
 
 /** Servers, the lines to them, a pooler, and a manager over all of them. */
 export type World = Awaited<ReturnType<typeof startWorld>>
@@ -36,26 +47,46 @@ export type World = Awaited<ReturnType<typeof startWorld>>
  * one; `queue` on one server behind PgBouncer. The manager connects through fault proxies.
  */
 export async function startWorld(driver: Driver, random: () => number) {
-  const endings: (() => Promise<unknown> | undefined)[] = []
+  const endings: { what: string; end: () => Promise<unknown> | undefined }[] = []
   const stop = async (): Promise<void> => {
-    for (const end of endings.splice(0).reverse()) await end()
+    for (const { what, end } of endings.splice(0).reverse()) {
+      try {
+        await within(END_MS, `the end of ${what}`, (async () => await end())())
+      } catch (error) {
+        // The others are ended all the same.
+        console.error(`${what}: ${(error as Error).message}`)
+        process.exitCode = 1
+      }
+    }
   }
-  const owned = <T extends AsyncDisposable>(thing: T): T => {
-    endings.push(async () => await thing[Symbol.asyncDispose]())
+  const owned = async <T extends AsyncDisposable>(
+    what: string,
+    starting: Promise<T>,
+  ): Promise<T> => {
+    const thing = await within(START_MS, `the start of ${what}`, starting)
+    endings.push({ what, end: async () => await thing[Symbol.asyncDispose]() })
     return thing
   }
   try {
-    const app = owned(await startCluster({ replicas: 2, synchronous: true, settings: SETTINGS }))
+    const app = await owned(
+      'app',
+      startCluster({ replicas: 2, synchronous: true, settings: SETTINGS }),
+    )
     const disk = makeDisk()
-    if (disk !== undefined) endings.push(async () => removeDisk(disk))
-    const analytics = owned(await startOn(disk))
-    const queue = owned(await startCluster({ replicas: 0, settings: SETTINGS }))
-    const pooler = owned(await startPgBouncer({ target: queue.primary.url, poolSize: 10 }))
+    if (disk !== undefined)
+      endings.push({ what: 'the small disk', end: async () => removeDisk(disk) })
+    const analytics = await owned('analytics', startOn(disk))
+    const queue = await owned('queue', startCluster({ replicas: 0, settings: SETTINGS }))
+    const pooler = await owned(
+      'PgBouncer',
+      startPgBouncer({ target: queue.primary.url, poolSize: 10 }),
+    )
     const lines = new Map<ClusterNode, FaultProxy>()
     for (const node of [...app.nodes, analytics.primary]) {
-      lines.set(node, owned(await startFaultProxy(node.url)))
+      lines.set(node, await owned(`the line to ${node.port}`, startFaultProxy(node.url)))
     }
-    const poolerLine = owned(await startFaultProxy(pooler.url))
+    const poolerLine = await owned('the line to PgBouncer', startFaultProxy(pooler.url))
+    for (const { primary } of [app, analytics, queue]) await limitStatements(primary)
     await makeTables(app.primary, ['public', ...SCHEMAS])
     await makeTables(analytics.primary, ['public'])
     await makeRowTable(analytics.primary)
@@ -82,8 +113,8 @@ export async function startWorld(driver: Driver, random: () => number) {
       },
       random,
     })
-    endings.push(() => manager.close({ timeoutMs: 2_000 }))
-    await manager.ready({ timeoutMs: 30_000 })
+    endings.push({ what: 'the manager', end: () => manager.close({ timeoutMs: 2_000 }) })
+    await within(START_MS, 'manager.ready()', manager.ready({ timeoutMs: 30_000 }))
     const allLines = [...lines.values(), poolerLine]
     const line = (node: ClusterNode): FaultProxy => lines.get(node)!
     return { app, analytics, queue, pooler, poolerLine, disk, manager, line, allLines, stop }
@@ -96,9 +127,28 @@ export async function startWorld(driver: Driver, random: () => number) {
 /** Forgets what the workers wrote. */
 export async function emptyTables({ app, analytics, queue }: World): Promise<void> {
   const tables = ['public', ...SCHEMAS].map((schema) => `${schema}.${HISTORY}`)
-  await app.primary.sql(`truncate ${tables.join()}`)
-  await analytics.primary.sql(`truncate ${HISTORY}, ${ROW_HISTORY}`)
-  await queue.primary.sql(`truncate ${HISTORY}`)
+  await truncate(app.primary, 'app', tables)
+  await truncate(analytics.primary, 'analytics', [HISTORY, ROW_HISTORY])
+  await truncate(queue.primary, 'queue', [HISTORY])
+}
+
+/** Rejects with the oldest transactions of the server when it cannot. */
+async function truncate(node: ClusterNode, what: string, tables: string[]): Promise<void> {
+  try {
+    await within(EMPTY_MS, `TRUNCATE in ${what}`, node.sql(`truncate ${tables.join()}`))
+  } catch (cause) {
+    const oldest = await within(EMPTY_MS, `an answer of ${what}`, node.sql(OLDEST))
+    throw new Error(
+      `cannot empty the tables of ${what}: ${(cause as Error).message}; oldest transactions: ${JSON.stringify(oldest)}`,
+      { cause },
+    )
+  }
+}
+
+async function limitStatements(primary: ClusterNode): Promise<void> {
+  for (const [name, value] of Object.entries(LIMITS)) {
+    await primary.sql(`alter role postgres set ${name} = '${value}'`)
+  }
 }
 
 async function makeTables(node: ClusterNode, schemas: readonly string[]): Promise<void> {

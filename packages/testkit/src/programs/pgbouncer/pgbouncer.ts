@@ -23,7 +23,7 @@ export interface PgBouncer extends AsyncDisposable {
   readonly ca?: string
   /**
    * Runs a command of its console, such as `SHOW POOLS`, `PAUSE` or `KILL app`, and returns the
-   * rows.
+   * rows. Rejects after 10 s without an answer: `PAUSE` waits for every transaction under way.
    */
   admin<Row = Record<string, unknown>>(command: string): Promise<Row[]>
   /** The last lines it logged. */
@@ -95,6 +95,7 @@ class RunningPgBouncer extends RunningProgram implements PgBouncer {
       database: 'pgbouncer',
       ssl: false,
       connectionTimeoutMillis: CONSOLE_TIMEOUT_MS,
+      query_timeout: CONSOLE_TIMEOUT_MS,
     })
     client.on('error', () => undefined) // the command under way rejects
     await client.connect()
