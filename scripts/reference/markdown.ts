@@ -15,10 +15,9 @@ export function firstSentence(doc: string): string {
   return first.replace(/:$/, '.')
 }
 
-/** A doc comment without its examples, each paragraph on a line of its own. */
+/** A doc comment, each paragraph on a line of its own. */
 export function prose(doc: string): string {
   return doc
-    .replace(/```[\s\S]*?```/g, '')
     .trim()
     .split(/\n{2,}/)
     .map((paragraph) => paragraph.replace(/\s*\n(?!- )\s*/g, ' ').trim())
@@ -26,8 +25,11 @@ export function prose(doc: string): string {
     .join('\n\n')
 }
 
-/** The examples of a doc comment, as they are. */
-export const examples = (doc: string): string[] => doc.match(/```[\s\S]*?```/g) ?? []
+/** Code as a block. */
+export const codeBlock = (text: string): string => `\`\`\`ts\n${text}\n\`\`\``
+
+/** What a doc comment says is the default of an option; empty if it says none. */
+export const defaultOf = (doc: string): string => splitDefault(prose(doc)).fallback
 
 /**
  * An option: name, type, default, meaning. The default is taken out of the doc comment, in the

@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import ts from 'typescript'
 
 /** What one entry point of a package exports, with the compiler's knowledge of it. */
@@ -16,21 +16,30 @@ export interface Member {
   readonly type: string
   readonly isMethod: boolean
   readonly optional: boolean
-  /** Its doc comment: plain Markdown. */
+  /** Its doc comment without tags: plain Markdown. */
   readonly doc: string
+  /** The code of its examples. */
+  readonly examples: readonly string[]
+  /** Where it is declared: `packages/core/src/api/pool.ts:12`. */
+  readonly at: string
 }
+
+/** A function that is exported, or one of its overloads. */
+export type CallableDeclaration = Pick<Member, 'doc' | 'examples' | 'at'>
 
 /** Reads the public API of the packages out of their sources. */
 export class PublicApi {
   readonly entryPoints: readonly EntryPoint[]
   readonly #checker: ts.TypeChecker
   readonly #program: ts.Program
+  readonly #root: string
 
   /**
    * `files` are the sources of the entry points by name, seen from `root`. Throws an `Error` if one
    * of them is not there.
    */
   constructor(root: string, files: Readonly<Record<string, string>>) {
+    this.#root = root
     const { config } = ts.readConfigFile(join(root, 'tsconfig.base.json'), ts.sys.readFile)
     const { options } = ts.parseJsonConfigFileContent({ ...config, files: [] }, ts.sys, root)
     const paths = Object.values(files).map((file) => join(root, file))
@@ -79,10 +88,26 @@ export class PublicApi {
       .filter(({ fileName }) => /\/packages\/(?!testkit\/)[\w-]+\/src\//.test(fileName))
   }
 
-  /** The doc comment of something. */
+  /** The doc comment of something, without tags. */
   docOf(symbol: ts.Symbol): string {
     const parts = symbol.getDocumentationComment(this.#checker)
     return ts.displayPartsToString(parts).replace(/\{@link (\w+)\}/g, '`$1`')
+  }
+
+  /** The code of the examples of something. */
+  examplesOf(symbol: ts.Symbol): string[] {
+    return (symbol.declarations ?? []).flatMap(examplesOfNode)
+  }
+
+  /** A function, once for each of its overloads; nothing for what is no function. */
+  functionsOf(symbol: ts.Symbol): CallableDeclaration[] {
+    const all = symbol.declarations?.filter((node) => ts.isFunctionDeclaration(node)) ?? []
+    const seen = all.length === 1 ? all : all.filter(({ body }) => body === undefined)
+    return seen.map((node) => ({
+      doc: docOfNode(node),
+      examples: examplesOfNode(node),
+      at: this.#placeOf(node),
+    }))
   }
 
   /**
@@ -121,14 +146,30 @@ export class PublicApi {
   #memberOf(symbol: ts.Symbol, declaration: ts.Declaration): Member {
     const optional = (symbol.flags & ts.SymbolFlags.Optional) !== 0
     const { name } = symbol
+    // Without a comment of its own an editor shows that of the parent.
+    const examples = docOfNode(declaration) ? examplesOfNode(declaration) : this.#inherited(symbol)
+    const known = { name, optional, examples, at: this.#placeOf(declaration) }
     if (ts.isMethodSignature(declaration) || ts.isMethodDeclaration(declaration)) {
       const doc = docOfNode(declaration) || this.docOf(symbol)
-      return { name, type: `${name}${this.#callOf(declaration)}`, isMethod: true, optional, doc }
+      return { ...known, type: `${name}${this.#callOf(declaration)}`, isMethod: true, doc }
     }
     const node = (declaration as ts.PropertySignature | ts.GetAccessorDeclaration).type
     const text = node === undefined ? '' : this.#textOf(node)
     const type = optional ? defined(text) : text
-    return { name, type, isMethod: false, optional, doc: this.docOf(symbol) }
+    return { ...known, type, isMethod: false, doc: this.docOf(symbol) }
+  }
+
+  #inherited(symbol: ts.Symbol): string[] {
+    return symbol
+      .getJsDocTags(this.#checker)
+      .filter(({ name }) => name === 'example')
+      .map(({ text }) => ts.displayPartsToString(text))
+  }
+
+  #placeOf(node: ts.Declaration): string {
+    const file = node.getSourceFile()
+    const { line } = file.getLineAndCharacterOfPosition(node.getStart(file))
+    return `${relative(this.#root, file.fileName)}:${line + 1}`
   }
 
   #callOf(declaration: ts.SignatureDeclaration): string {
@@ -187,6 +228,14 @@ const defined = (type: string): string => type.replace(/ \| undefined$/, '')
 function docOfNode(node: ts.Node): string {
   const [comment] = ts.getJSDocCommentsAndTags(node)
   return (comment && ts.isJSDoc(comment) && ts.getTextOfJSDocComment(comment.comment)) || ''
+}
+
+function examplesOfNode(node: ts.Node): string[] {
+  return ts
+    .getJSDocTags(node)
+    .filter(({ tagName }) => tagName.text === 'example')
+    .map(({ comment }) => ts.getTextOfJSDocComment(comment) ?? '')
+    .filter((text) => text !== '')
 }
 
 function isPublic(declaration: ts.Declaration): boolean {

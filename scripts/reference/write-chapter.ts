@@ -1,4 +1,4 @@
-import { code, examples, memberRow, optionRow, prose, table } from './markdown.js'
+import { code, codeBlock, memberRow, optionRow, prose, table } from './markdown.js'
 import type { Chapter } from './outline.js'
 import type { PublicApi } from './public-api.js'
 
@@ -23,8 +23,8 @@ export function writeChapter(
     `## ${title}`,
     ...functions.flatMap((name) => {
       const symbol = api.find(name, from)
-      const doc = api.docOf(symbol)
-      return [heading(name), code(api.signatureOf(symbol)), prose(doc), ...examples(doc)]
+      const examples = api.examplesOf(symbol).map(codeBlock)
+      return [heading(name), code(api.signatureOf(symbol)), prose(api.docOf(symbol)), ...examples]
     }),
     ...options.flatMap((name) => {
       const symbol = api.find(name, from)
@@ -35,6 +35,7 @@ export function writeChapter(
       return [
         heading(name),
         prose(api.docOf(symbol)),
+        ...api.examplesOf(symbol).map(codeBlock),
         table(['option', 'type', 'default', 'meaning'], rows),
       ]
     }),

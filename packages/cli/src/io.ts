@@ -1,6 +1,11 @@
 /** Where a command writes. A stream of Node.js fits. */
 export interface CliOutput {
-  /** Writes a text. */
+  /**
+   * Writes a text.
+   *
+   * @example
+   * process.stdout.write('all is well\n')
+   */
   write(text: string): unknown
   /** Whether it is a terminal. Default: no. */
   readonly isTTY?: boolean | undefined
@@ -10,7 +15,14 @@ export interface CliOutput {
   readonly rows?: number | undefined
 }
 
-/** What a run of the command line sees of its process. */
+/**
+ * What a run of the command line sees of its process.
+ *
+ * @example
+ * const { stdout, stderr, env } = process
+ * const signal = AbortSignal.timeout(60_000)
+ * const exitCode = await runCli(['doctor'], { stdout, stderr, env, cwd: process.cwd(), signal })
+ */
 export interface CliIo {
   /** Gets the answer. */
   readonly stdout: CliOutput

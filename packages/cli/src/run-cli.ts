@@ -17,9 +17,8 @@ const NEVER = new AbortController().signal
  * writes exactly one JSON document to `stdout`, whatever the exit code. What it prints holds no
  * passwords.
  *
- * ```ts
+ * @example
  * const exitCode = await runCli(['doctor', '--config', 'poolhouse.config.json'])
- * ```
  */
 export async function runCli(argv: readonly string[], io: CliIo = processIo()): Promise<number> {
   const words = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv

@@ -4,12 +4,8 @@ import type { Driven } from './api/driver-of.js'
 import type { PoolEventName, PoolListener } from './api/events.js'
 import type { Lease } from './api/lease.js'
 import type { AcquireOptions, CloseOptions, ConnectionPool, ReadyOptions } from './api/pool.js'
-import {
-  changePoolConfig,
-  type PoolConfig,
-  type ReconfigureOptions,
-  type ResizeOptions,
-} from './api/pool-options.js'
+import { changePoolConfig, type PoolConfig } from './api/pool-config.js'
+import type { ReconfigureOptions, ResizeOptions } from './api/pool-options.js'
 import type { PoolerInEffect } from './api/pooler.js'
 import type { Session, SessionOptions } from './api/session.js'
 import type { QueryOptions, QueryResult, Statement } from './api/statement.js'

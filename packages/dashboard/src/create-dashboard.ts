@@ -18,7 +18,12 @@ import { StateReader } from './watch/state-reader.js'
 /** A listener of `node:http`: what `createServer` and Express take. */
 export type DashboardHandler = (request: IncomingMessage, response: ServerResponse) => void
 
-/** Options of `createDashboard`. */
+/**
+ * Options of `createDashboard`.
+ *
+ * @example
+ * createDashboard(manager, { token: process.env.DASHBOARD_TOKEN, intervalMs: 1_000 })
+ */
 export interface DashboardOptions {
   /**
    * What a request must show to be answered: `?token=…` in the address of the page, which becomes a
@@ -31,7 +36,12 @@ export interface DashboardOptions {
    * 60 000. A change of the topology is shown at once. Default 500.
    */
   intervalMs?: number | undefined
-  /** Source of time. Default: the system's monotonic clock. */
+  /**
+   * Source of time. Default: the system's monotonic clock.
+   *
+   * @example
+   * createDashboard(pool, { clock: virtualClock() }) // of @poolhouse/core/testing
+   */
   clock?: Clock | undefined
 }
 
@@ -45,6 +55,10 @@ export interface Dashboard extends DashboardHandler {
   /**
    * Ends the streams of the open pages and stops listening to the pools. Later requests get 503.
    * Closes no pool. Idempotent.
+   *
+   * @example
+   * const dashboard = createDashboard(manager)
+   * process.once('SIGTERM', () => dashboard.close())
    */
   close(): void
 }
@@ -60,6 +74,10 @@ const INTERVAL_MS = 500
  *
  * Throws `TypeError` or `RangeError` for what is neither a pool nor a manager, and for options that
  * are unknown or out of range.
+ *
+ * @example
+ * const dashboard = createDashboard(manager, { token: process.env.DASHBOARD_TOKEN })
+ * expressApp.use('/pools', dashboard)
  */
 export function createDashboard(
   source: Pool | Observable,

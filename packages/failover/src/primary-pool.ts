@@ -57,6 +57,11 @@ export interface FailoverPool<Raw = unknown> extends Pool<Raw> {
    * `PoolhouseError` (code `POOLHOUSE_SWITCHOVER`) if another switchover is under way, if there is
    * no primary, if the work under way did not end in time (`fn` was not called then), or if `fn`
    * changed nothing. Calls then go on wherever the primary is.
+   *
+   * @example
+   * await primary.switchover(async () => {
+   *   await fetch('http://a:8008/switchover', { method: 'POST', body: '{"leader":"a"}' })
+   * })
    */
   switchover<R>(fn: (signal: AbortSignal) => Promise<R>, options?: SwitchoverOptions): Promise<R>
   /**
@@ -68,14 +73,26 @@ export interface FailoverPool<Raw = unknown> extends Pool<Raw> {
    * Rejects with `RangeError` for an unknown node. Rejects with `PoolhouseError` (code
    * `POOLHOUSE_DRAIN`) for the primary, which only `switchover` can move, and if work is still
    * under way after `timeoutMs`.
+   *
+   * @example
+   * await primary.drain('replica-b', { timeoutMs: 30_000 }) // then restart it
+   * primary.undrain('replica-b')
    */
   drain(id: string, options?: DrainOptions): Promise<void>
-  /** Ends `drain`. Throws `RangeError` for an unknown node. */
+  /**
+   * Ends `drain`. Throws `RangeError` for an unknown node.
+   *
+   * @example
+   * primary.undrain('replica-b')
+   */
   undrain(id: string): void
   /**
    * Makes this system our cluster, after pg_upgrade or a restore. Its nodes are `foreign` before
    * that, and those of the former system afterwards. Throws `RangeError` if no node has this system
    * identifier.
+   *
+   * @example
+   * primary.acceptSystem('7438261930471829012') // after pg_upgrade
    */
   acceptSystem(systemId: string): void
 }

@@ -13,7 +13,13 @@ import type { CallDispatcher } from './calls/call-dispatcher.js'
 import type { FailoverConfig } from './options/failover-options.js'
 import type { TopologyWatch } from './watch/topology-watch.js'
 
-/** Options of `switchover`. */
+/**
+ * Options of `switchover`.
+ *
+ * @example
+ * const promote = async () => {} // asks the cluster's manager
+ * await primary.switchover(promote, { timeoutMs: 15_000, signal: AbortSignal.timeout(12_000) })
+ */
 export interface SwitchoverOptions {
   /**
    * Longest time for which calls are held, in milliseconds: while the work under way finishes,
@@ -21,7 +27,7 @@ export interface SwitchoverOptions {
    * with `hold: false`. A call still fails when it has been held for longer than `hold.timeoutMs`.
    */
   timeoutMs?: number | undefined
-  /** Gives up: held calls go on wherever the primary is. */
+  /** Gives up: held calls go on wherever the primary is. Default: none. */
   signal?: AbortSignal | undefined
 }
 

@@ -14,6 +14,19 @@ import { type FailoverPool, PrimaryPool } from './primary-pool.js'
  * Throws `TypeError` or `RangeError` that names the option and the value: for an option that is
  * unknown, of the wrong type or out of range, for an empty list, and for two nodes with the same
  * name or the same endpoint.
+ *
+ * @example
+ * const db = withFailover([
+ *   createPool({ driver, connection: 'postgres://app@a/shop' }),
+ *   createPool({ driver, connection: 'postgres://app@b/shop' }),
+ * ])
+ * await db.query('select 1') // on whichever is the primary
+ * @example
+ * const discover = hosts('postgres://app@a,b,c/shop')
+ * const db = withFailover({
+ *   discover,
+ *   pool: ({ connection }) => createPool({ driver, connection }),
+ * })
  */
 export function withFailover<Node extends DiscoveredNode = DiscoveredNode, Raw = unknown>(
   nodes: readonly ConnectionPool<Raw>[] | DiscoveredNodes<Node, Raw>,

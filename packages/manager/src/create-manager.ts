@@ -34,7 +34,7 @@ const KNOWN: ReadonlySet<string> = new Set([
  * Throws `ConfigError` for wrong values, and `TypeError` for an unknown option, with the nearest
  * known name. Messages never show a value that may be a secret.
  *
- * ```ts
+ * @example
  * const manager = createManager({
  *   drivers: { pg: nodePostgres() },
  *   databases: {
@@ -44,7 +44,6 @@ const KNOWN: ReadonlySet<string> = new Set([
  *   budget: { perServer: 50 },
  * })
  * await manager.database('app').query('select 1')
- * ```
  */
 export function createManager<const Named extends Databases, const Used extends Drivers = Drivers>(
   options: ManagerOptions<Named, Used>,

@@ -69,18 +69,31 @@ export type DatabasesOf<Named, Used> = {
 /** What `manager.tenant(id)` returns: a tenant may be on any of the databases. */
 export type TenantOf<Named, Used> = DatabasePool<RawByConfig<Named[keyof Named], Used>>
 
-/** Options of `createManager`. */
+/**
+ * Options of `createManager`.
+ *
+ * @example
+ * const { databases, budget, origins, skipped } = await loadConfig()
+ * const manager = createManager({
+ *   drivers: { pg: nodePostgres() },
+ *   databases,
+ *   tenants: { resolve: (id) => directory.get(id) },
+ *   budget,
+ *   origins,
+ *   skipped,
+ * })
+ */
 export interface ManagerOptions<Named extends Databases, Used extends Drivers = Drivers> {
   /**
    * Drivers by key: `{ pg: nodePostgres(), js: postgresJs() }`. A database that names none uses the
-   * first.
+   * first. Default: none.
    */
   drivers?: Used | undefined
   /** The databases, by name. */
   databases: Named
   /** How tenants are found. Default: no tenants. */
   tenants?: TenantOptions | undefined
-  /** How many connections this process may have to each server. */
+  /** How many connections this process may have to each server. Default `{ perServer: 'auto' }`. */
   budget?: BudgetOptions | undefined
   /** Where each value came from, by path, as `loadConfig` returns it. Default: `code` for all. */
   origins?: Readonly<Record<string, string>> | undefined
@@ -89,13 +102,28 @@ export interface ManagerOptions<Named extends Databases, Used extends Drivers = 
    * `explainConfig()` lists them. Default: none.
    */
   skipped?: Readonly<Record<string, string>> | undefined
-  /** Source of time. Default: the system's monotonic clock. */
+  /**
+   * Source of time. Default: the system's monotonic clock.
+   *
+   * @example
+   * createManager({ ...options, clock: virtualClock() }) // of @poolhouse/core/testing
+   */
   clock?: Clock | undefined
-  /** Source of randomness from 0 (included) to 1 (excluded). Default `Math.random`. */
+  /**
+   * Source of randomness from 0 (included) to 1 (excluded). Default `Math.random`.
+   *
+   * @example
+   * createManager({ ...options, random: () => 0.5 })
+   */
   random?: (() => number) | undefined
 }
 
-/** How to shut down. */
+/**
+ * How to shut down.
+ *
+ * @example
+ * await manager.shutdown({ graceMs: 10_000, delayMs: 5_000 })
+ */
 export interface ShutdownOptions {
   /**
    * Longest time for work under way to finish before it is cancelled, in milliseconds. Default
@@ -109,13 +137,23 @@ export interface ShutdownOptions {
   delayMs?: number | undefined
 }
 
-/** How to wait for the databases. */
+/**
+ * How to wait for the databases.
+ *
+ * @example
+ * await manager.ready({ timeoutMs: 30_000 })
+ */
 export interface ReadyOptions {
   /** Longest wait, in milliseconds. Default 10 000. */
   timeoutMs?: number | undefined
 }
 
-/** What `stats` returns in addition to the named databases. */
+/**
+ * What `stats` returns in addition to the named databases.
+ *
+ * @example
+ * const { tenants } = manager.stats({ tenants: ['acme'] })
+ */
 export interface StatsOptions {
   /** The tenants to include, at most 100. Default: none. */
   tenants?: readonly string[] | undefined
@@ -152,6 +190,9 @@ export interface Manager<
    * Returns the database of this name: a `FollowedDatabase` if it was given by `nodes` or
    * `discover`, a pool that was made elsewhere as it is, else a `NamedDatabase`. Nothing is opened
    * before its first call. Throws `RangeError` for an unknown name.
+   *
+   * @example
+   * const { rows } = await manager.database('app').query('select 1')
    */
   database<Name extends keyof Named & string>(name: Name): Pools[Name]
   /**
@@ -159,38 +200,83 @@ export interface Manager<
    * caller is in. The tenant is resolved at its first call. That call rejects with
    * `UnknownTenantError` for an unknown tenant, without a connection, and with `WrongTenantError`
    * in the scope of another tenant. Throws `TypeError` for a value that cannot be an id.
+   *
+   * @example
+   * const { rows } = await manager.tenant('acme').query('select * from orders')
    */
   tenant(id?: string): TenantPool
   /**
    * Runs `work` in the scope of a tenant: until it settles, its calls for any other tenant reject
    * with `WrongTenantError`. Scopes of the same tenant may be nested.
+   *
+   * @example
+   * await manager.runAs('acme', () => manager.tenant().query('select * from orders'))
    */
   runAs<R>(id: string, work: () => R): R
-  /** Runs `work` outside of any tenant's scope, for work on purpose across tenants. */
+  /**
+   * Runs `work` outside of any tenant's scope, for work on purpose across tenants.
+   *
+   * @example
+   * await manager.unscoped(() => manager.tenant('globex').query('select count(*) from orders'))
+   */
   unscoped<R>(work: () => R): R
   /**
    * Resolves when every database answers and its pool is ready (`Pool.ready`). Rejects with the
    * first `ConnectError`, after all were asked.
+   *
+   * @example
+   * await manager.ready({ timeoutMs: 30_000 }) // before the service takes requests
    */
   ready(options?: ReadyOptions): Promise<void>
-  /** Returns the health of all databases as known now; asks no server. */
+  /**
+   * Returns the health of all databases as known now; asks no server.
+   *
+   * @example
+   * const { ready, reasons } = manager.health()
+   */
   health(): ManagerHealth
-  /** Returns an immutable snapshot of pools and budgets. Tenants appear only if asked for. */
+  /**
+   * Returns an immutable snapshot of pools and budgets. Tenants appear only if asked for.
+   *
+   * @example
+   * const { databases, servers } = manager.stats()
+   */
   stats(options?: StatsOptions): ManagerStats
   /**
    * Takes new sizes, hosts and credentials of the databases. Calls under way finish on the
    * connections they have. Throws `ConfigError`, and then changes nothing.
+   *
+   * @example
+   * manager.reload({ app: { nodes: ['postgres://app@a/app', 'postgres://app@d/app'] } })
    */
   reload(databases: Named): void
-  /** Returns the values in effect with their origin, secrets redacted. */
+  /**
+   * Returns the values in effect with their origin, secrets redacted.
+   *
+   * @example
+   * console.table(manager.explainConfig())
+   */
   explainConfig(): readonly ConfigEntry[]
-  /** Makes readiness fail from now on; calls are still accepted. First step of `shutdown`. */
+  /**
+   * Makes readiness fail from now on; calls are still accepted. First step of `shutdown`.
+   *
+   * @example
+   * manager.leaving() // /readyz answers 503 from now on
+   */
   leaving(): void
   /**
    * Makes readiness fail, refuses new work, lets work under way finish within `graceMs`, cancels
    * the rest, and closes everything.
+   *
+   * @example
+   * await manager.shutdown({ graceMs: 10_000 })
    */
   shutdown(options?: ShutdownOptions): Promise<void>
-  /** Closes every pool, including pools that were made elsewhere. Idempotent. */
+  /**
+   * Closes every pool, including pools that were made elsewhere. Idempotent.
+   *
+   * @example
+   * await manager.close()
+   */
   close(options?: CloseOptions): Promise<void>
 }

@@ -1,13 +1,24 @@
 import { sleep, systemClock } from '@poolhouse/core/kit'
 import type { ShutdownOptions } from './manager.js'
 
-/** Options of `shutdownOnSignals`. */
+/**
+ * Options of `shutdownOnSignals`.
+ *
+ * @example
+ * shutdownOnSignals(manager, {
+ *   signals: ['SIGTERM', 'SIGINT'],
+ *   delayMs: 5_000,
+ *   graceMs: 15_000,
+ *   before: () => app.close(),
+ *   exit: false,
+ * })
+ */
 export interface SignalOptions extends ShutdownOptions {
   /** The signals to listen for. Default: SIGTERM. */
   signals?: readonly NodeJS.Signals[] | undefined
   /**
    * Called when readiness has failed for `delayMs`, and before the databases are shut down: closes
-   * the sources of new work, such as the HTTP server that readiness is asked of.
+   * the sources of new work, such as the HTTP server that readiness is asked of. Default: nothing.
    */
   before?: (() => unknown) | undefined
   /** Whether the process exits at the end: with code 0, or 1 if something failed. Default true. */
@@ -16,9 +27,19 @@ export interface SignalOptions extends ShutdownOptions {
 
 /** What `shutdownOnSignals` shuts down: a manager. */
 export interface Shuttable {
-  /** As `manager.shutdown()`. */
+  /**
+   * As `manager.shutdown()`.
+   *
+   * @example
+   * await manager.shutdown({ graceMs: 10_000 })
+   */
   shutdown(options?: ShutdownOptions): Promise<void>
-  /** As `manager.leaving()`. */
+  /**
+   * As `manager.leaving()`.
+   *
+   * @example
+   * manager.leaving()
+   */
   leaving(): void
 }
 
@@ -27,6 +48,9 @@ export interface Shuttable {
  * `delayMs`, so that load balancers can react; then `before` stops the sources of new work (such as
  * the HTTP server), then work under way finishes within `graceMs`. `delayMs` and `graceMs` together
  * must fit into the 30 s that Kubernetes allows. Returns a function that removes the listeners.
+ *
+ * @example
+ * shutdownOnSignals(manager, { delayMs: 5_000, graceMs: 15_000, before: () => app.close() })
  */
 export function shutdownOnSignals(manager: Shuttable, options: SignalOptions = {}): () => void {
   const { signals = ['SIGTERM'], before, exit = true, delayMs = 0, ...shutdown } = options

@@ -5,7 +5,12 @@ interface Kept {
   readonly value: unknown
 }
 
-/** Options of `singleton`. */
+/**
+ * Options of `singleton`.
+ *
+ * @example
+ * singleton('db', () => createManager(options), { key: process.env.DATABASE_URL })
+ */
 export interface SingletonOptions {
   /**
    * Identifies what the value is made of, such as its configuration as text. When it changes, a new
@@ -16,9 +21,11 @@ export interface SingletonOptions {
 
 /**
  * Makes a value once for each name in the process, also if modules are evaluated again (hot reload)
- * or installed twice: `singleton('db', () => createManager(…))`. With another `key` than before, it
- * makes a new value and closes the former one in the background. Throws what `factory` throws, and
- * keeps nothing then.
+ * or installed twice. With another `key` than before, it makes a new value and closes the former
+ * one in the background. Throws what `factory` throws, and keeps nothing then.
+ *
+ * @example
+ * const manager = singleton('db', () => createManager(options))
  */
 export function singleton<T extends object>(
   name: string,

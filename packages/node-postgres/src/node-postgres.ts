@@ -17,7 +17,14 @@ export interface PgLike {
   readonly Client: object
 }
 
-/** Options of `nodePostgres`. */
+/**
+ * Options of `nodePostgres`.
+ *
+ * @example
+ * import pg from 'pg'
+ *
+ * const pool = createPool({ driver: nodePostgres({ pg }), connection })
+ */
 export interface NodePostgresOptions {
   /**
    * The copy of `pg` to use: the default export or the whole namespace. Default: the copy that this
@@ -40,9 +47,8 @@ const NEEDED_PROTOCOL = [1, 15, 0] as const
  * for unknown options, for a module that is not `pg`, for a `pg` that is too old or too new, and
  * for a `pg` over a `pg-protocol` before 1.15.0.
  *
- * ```ts
+ * @example
  * const pool = createPool({ driver: nodePostgres(), connection: 'postgres://localhost/app' })
- * ```
  */
 export function nodePostgres(options: NodePostgresOptions = {}): Driver<PoolClient> {
   refuseUnknownOptions('nodePostgres', options, KNOWN_OPTIONS)

@@ -18,7 +18,20 @@ import { PoolObserver, type Recording } from './pool-observer.js'
 import { end, Spans } from './spans/spans.js'
 import { SqlCommenter, type SqlCommenterOptions } from './statement/sql-commenter.js'
 
-/** What `instrument` records, and where. */
+/**
+ * What `instrument` records, and where.
+ *
+ * @example
+ * import { metrics, trace } from '@opentelemetry/api'
+ *
+ * instrument(pool, {
+ *   meterProvider: metrics.getMeterProvider(),
+ *   tracerProvider: trace.getTracerProvider(),
+ *   metrics: metricProducer(),
+ *   traces: false,
+ *   sqlcommenter: { tags: { application: 'shop' } },
+ * })
+ */
 export interface InstrumentOptions {
   /** Where metrics go. Default: the global provider, which the SDK must have registered before. */
   meterProvider?: MeterProvider | undefined
@@ -43,7 +56,13 @@ export interface InstrumentOptions {
 
 /** What `instrument` has begun. */
 export interface Instrumentation {
-  /** Records nothing any more. Idempotent. */
+  /**
+   * Records nothing any more. Idempotent.
+   *
+   * @example
+   * const instrumentation = instrument(pool)
+   * instrumentation.stop()
+   */
   stop(): void
 }
 
@@ -58,6 +77,9 @@ const instrumented = new WeakMap<object, RunningInstrumentation>()
  *
  * Throws `TypeError` for a target that is neither, for one that is instrumented already, and for
  * wrong options.
+ *
+ * @example
+ * const instrumentation = instrument(manager, { sqlcommenter: true })
  */
 export function instrument(
   target: Pool | Observable,

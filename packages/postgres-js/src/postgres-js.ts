@@ -20,7 +20,14 @@ export interface PostgresNamespace {
   readonly default: PostgresLike
 }
 
-/** Options of `postgresJs`. */
+/**
+ * Options of `postgresJs`.
+ *
+ * @example
+ * import postgres from 'postgres'
+ *
+ * const pool = createPool({ driver: postgresJs({ postgres }), connection })
+ */
 export interface PostgresJsOptions {
   /**
    * The copy of `postgres` to use: the default export or the whole namespace. Default: the copy
@@ -38,9 +45,8 @@ const NEEDED = [3, 4, 9] as const
  * read, and the errors that are the `cause` of ours. Throws `TypeError` for unknown options, for a
  * module that is not `postgres`, and for a `postgres` that is too old.
  *
- * ```ts
+ * @example
  * const pool = createPool({ driver: postgresJs(), connection: 'postgres://localhost/app' })
- * ```
  */
 export function postgresJs(options: PostgresJsOptions = {}): Driver<Sql> {
   refuseUnknownOptions('postgresJs', options, KNOWN_OPTIONS)

@@ -30,11 +30,8 @@ import { Ejection } from './nodes/ejection.js'
 import { type Membership, primaryPoolOf, topologyOf } from './nodes/membership.js'
 import { observedTopology } from './nodes/observed-topology.js'
 import { ReplicaSet } from './nodes/replica-set.js'
-import type {
-  ReaderOptions,
-  ReplicaSessionOptions,
-  ReplicasConfig,
-} from './options/replicas-options.js'
+import type { ReplicasConfig } from './options/replicas-config.js'
+import type { ReaderOptions, ReplicaSessionOptions } from './options/replicas-options.js'
 import { History } from './position/history.js'
 import type { OnPrimary } from './read/classified-read.js'
 import { ClassifiedReads } from './read/classified-reads.js'

@@ -4,7 +4,8 @@ import type { ReplicaPool } from './api/replica-pool.js'
 import { isTopology, topologyOf } from './nodes/membership.js'
 import { TopologyMembers } from './nodes/topology-members.js'
 import { type ReplicaName, WatchedPools } from './nodes/watched-pools.js'
-import { type ReplicasOptions, readReplicasOptions } from './options/replicas-options.js'
+import { readReplicasOptions } from './options/replicas-config.js'
+import type { ReplicasOptions } from './options/replicas-options.js'
 import { type MembershipMaker, RoutingPool } from './routing-pool.js'
 
 const WHERE = 'withReplicas'
@@ -22,11 +23,10 @@ const WHERE = 'withReplicas'
  * neither, for a pool that is given on both sides or twice, and for options that are unknown or
  * wrong.
  *
- * ```ts
+ * @example
  * const db = withReplicas(primary, [replicaB, replicaC], { maxStalenessMs: 2_000 })
  * await db.query('insert into orders(id) values ($1)', [7])
  * await db.reader().query('select count(*) from orders')
- * ```
  */
 export function withReplicas<Raw = unknown, ReplicaRaw = Raw>(
   primary: Pool<Raw>,

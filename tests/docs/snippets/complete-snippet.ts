@@ -14,11 +14,16 @@ const ENTRIES: Readonly<Record<string, string>> = {
   '@poolhouse/postgres-js': 'packages/postgres-js/src/index.ts',
   '@poolhouse/otel': 'packages/otel/src/index.ts',
   '@poolhouse/cli': 'packages/cli/src/index.ts',
+  '@poolhouse/dashboard': 'packages/dashboard/src/index.ts',
   '@poolhouse/testkit': 'packages/testkit/src/index.ts',
   '@poolhouse/core/kit': 'packages/core/src/kit.ts',
+  '@poolhouse/core/testing': 'packages/core/src/testing/index.ts',
   '@poolhouse/node-postgres/compat': 'packages/node-postgres/src/compat/index.ts',
   '@poolhouse/postgres-js/compat': 'packages/postgres-js/src/compat/index.ts',
 }
+
+/** What only a block that is not run may use: nothing of it is there at run time. */
+const COMPILED_ONLY = './given-in-examples.ts'
 
 /** Files of the tests whose names a block may use in the same way, from this folder. */
 const FILES: readonly string[] = [
@@ -27,12 +32,15 @@ const FILES: readonly string[] = [
   '../consul.ts',
   '../in-order.ts',
   '../audited-driver.ts',
+  COMPILED_ONLY,
 ]
 
 /** Where a name comes from, and whether it is only a type. */
 interface Source {
   readonly from: string
   readonly isType: boolean
+  /** Whether it is for blocks that are not run. */
+  readonly isCompiledOnly: boolean
 }
 
 /** The code of a block as a module. */
@@ -49,7 +57,7 @@ let known: ReadonlyMap<string, Source> | undefined
  * Makes a module of a block: imports what it uses and neither imports nor declares, which are names
  * of given.ts and of the public entry points, and makes a function of a block that returns.
  */
-export function completeSnippet({ lines, language, renamed }: Snippet): Completed {
+export function completeSnippet({ lines, language, renamed, treatment }: Snippet): Completed {
   known ??= readKnown()
   const code = lines.map(({ text }) => text).join('\n')
   const kind = language === 'ts' ? ts.ScriptKind.TS : ts.ScriptKind.JS
@@ -59,7 +67,7 @@ export function completeSnippet({ lines, language, renamed }: Snippet): Complete
   for (const name of usedIn(file)) {
     const other = renamed.get(name)
     const source = declared.has(name) ? undefined : known.get(other ?? name)
-    if (source === undefined) continue
+    if (source === undefined || (source.isCompiledOnly && treatment === 'run')) continue
     const what = other === undefined ? name : `${other} as ${name}`
     imports.push(`import ${source.isType ? 'type ' : ''}{ ${what} } from '${source.from}';`)
   }
@@ -120,16 +128,16 @@ function isProperty(node: ts.Identifier, parent: ts.Node): boolean {
 
 function readKnown(): Map<string, Source> {
   const found = new Map<string, Source>()
-  const read = (from: string, path: URL): void => {
+  const read = (from: string, path: URL, isCompiledOnly = false): void => {
     const text = readFileSync(path, 'utf8')
     const file = ts.createSourceFile(path.pathname, text, ts.ScriptTarget.Latest)
     for (const [name, isType] of file.statements.flatMap(exportsOf)) {
-      if (!found.has(name)) found.set(name, { from, isType })
+      if (!found.has(name)) found.set(name, { from, isType, isCompiledOnly })
     }
   }
   for (const path of FILES) {
     const url = new URL(path, import.meta.url)
-    read(fileURLToPath(url).replace(/\.ts$/, '.js'), url)
+    read(fileURLToPath(url).replace(/\.ts$/, '.js'), url, path === COMPILED_ONLY)
   }
   for (const [from, path] of Object.entries(ENTRIES)) read(from, new URL(path, ROOT))
   return found

@@ -3,15 +3,18 @@ import { nodePostgres } from '@poolhouse/node-postgres'
 import { expect, test } from 'vitest'
 import { sharedCluster } from '../../support/servers/shared-cluster.js'
 import { checkSnippets } from './check-snippets.js'
+import { readExamples } from './read-examples.js'
 import { findPages, readSnippets } from './read-snippets.js'
 import { runSnippets } from './run-snippets.js'
 
 const cluster = sharedCluster({ replicas: 2, auth: 'scram-sha-256' })
 const snippets = (await Promise.all((await findPages()).map(readSnippets))).flat()
+const examples = await readExamples()
 
-test('every block of code of the documentation compiles against the public entry points', () => {
+test('every block of code of the documentation and every example of a doc comment compiles against the public entry points', () => {
   expect(snippets.length).toBeGreaterThan(80)
-  expect(checkSnippets(snippets)).toEqual([])
+  expect(examples.length).toBeGreaterThan(200)
+  expect(checkSnippets([...snippets, ...examples])).toEqual([])
 }, 120_000)
 
 test('every block of code of the documentation that can run, runs on real servers', async () => {

@@ -17,7 +17,19 @@ import type { ExaminedServer } from './examined-server.js'
 import type { Finding, Report, Severity } from './finding.js'
 import { askDetails, type ServerDetails } from './server-details.js'
 
-/** What `diagnose` looks at. */
+/**
+ * What `diagnose` looks at.
+ *
+ * @example
+ * await diagnose({
+ *   config: 'config/databases.json',
+ *   cwd: 'services/orders',
+ *   env: process.env,
+ *   processes: 4,
+ *   timeoutMs: 2_000,
+ *   signal: AbortSignal.timeout(30_000),
+ * })
+ */
 export interface DiagnoseOptions extends TargetChoice {
   /**
    * The folder of the project: of its packages and its configuration. Default: the working
@@ -26,7 +38,7 @@ export interface DiagnoseOptions extends TargetChoice {
   readonly cwd?: string | undefined
   /** Variables of the environment. Default: those of the process. */
   readonly env?: CliIo['env'] | undefined
-  /** How many processes the application has. Default: `budget.instances`, or 1. */
+  /** How many processes the application has, an integer. Default: `budget.instances`, or 1. */
   readonly processes?: number | undefined
   /**
    * Longest time for each server to connect, and for each of its answers, in milliseconds. Default
@@ -77,6 +89,10 @@ const ORDER: readonly Severity[] = ['error', 'warning', 'note']
  * Examines the project, its configuration, and each of its servers over one connection, which only
  * reads. Whatever is wrong becomes a finding, a wrong configuration too; rejects with `UsageError`
  * if there is no database to look at, and with `AbortError`.
+ *
+ * @example
+ * const { ok, findings } = await diagnose({ url: 'postgres://app@a,b/shop' })
+ * for (const { severity, message, advice } of findings) console.log(severity, message, advice)
  */
 export async function diagnose(options: DiagnoseOptions = {}): Promise<Diagnosis> {
   const { cwd = process.cwd(), env = process.env, signal = NEVER } = options

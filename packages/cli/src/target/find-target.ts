@@ -18,11 +18,19 @@ import { findDriver } from './find-driver.js'
 import { discoverServers, kindOf, listServers } from './list-servers.js'
 import type { Target, TargetDatabase } from './target.js'
 
-/** Which databases a command is about, as its arguments say. */
+/**
+ * Which databases a command is about, as its arguments say.
+ *
+ * @example
+ * await diagnose({ url: 'postgres://app@a,b/shop' })
+ * await diagnose({ config: 'config/databases.json' })
+ */
 export interface TargetChoice {
-  /** A connection URL, or keywords; one with several hosts is a cluster. */
+  /** A connection URL, or keywords; one with several hosts is a cluster. Default: none. */
   readonly url?: string | undefined
-  /** A configuration file. */
+  /**
+   * A configuration file. Default: `poolhouse.config.*` in the working directory, if there is one.
+   */
   readonly config?: string | undefined
 }
 

@@ -15,6 +15,17 @@ export interface ConnectionBudget {
   /**
    * A pool begins to use connections of its server. Called when the pool is made, and when
    * `reconfigure` moves it to another server.
+   *
+   * @example
+   * const budget: ConnectionBudget = {
+   *   join: () => ({
+   *     take: () => true, // a permit for everyone
+   *     giveBack() {},
+   *     owes: () => false,
+   *     outside() {},
+   *     leave() {},
+   *   }),
+   * }
    */
   join(pool: BudgetedPool): BudgetSeat
 }

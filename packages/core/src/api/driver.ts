@@ -343,6 +343,15 @@ export interface Driver<Raw = unknown> {
    * Opens one session. Rejects with a `ConnectError` or an `AuthenticationError`, whose cause is
    * the driver's error. After `context.signal` fires it must reject soon and leave no socket
    * behind.
+   *
+   * @example
+   * const traced: Driver = {
+   *   ...driver,
+   *   connect(context) {
+   *     console.log('connecting', context.settings.endpoint)
+   *     return driver.connect(context)
+   *   },
+   * }
    */
   connect(context: ConnectContext): Promise<DriverConnection<Raw>>
 }

@@ -309,9 +309,19 @@ export interface PoolEventEmitter {
   /**
    * Adds a listener; the same function is added once. It is called after the state change, in the
    * pool's own async context.
+   *
+   * @example
+   * pool.on('leak', ({ heldMs, stack }) => log.warn(heldMs, stack))
    */
   on<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this
-  /** Removes a listener. */
+  /**
+   * Removes a listener.
+   *
+   * @example
+   * const onError = (event: ErrorEvent) => log.error(event.error)
+   * pool.on('error', onError)
+   * pool.off('error', onError)
+   */
   off<Name extends PoolEventName>(event: Name, listener: PoolListener<Name>): this
 }
 

@@ -28,8 +28,24 @@ export interface Lease<Raw = unknown> extends Queryable, Batchable, Streamable, 
    * was sent. Its calls and those of the lease that are not awaited may pass each other.
    */
   readonly raw: Raw
-  /** Gives the connection back. The second call does nothing but an event. */
+  /**
+   * Gives the connection back. The second call does nothing but an event.
+   *
+   * @example
+   * const lease = await pool.acquire()
+   * try {
+   *   await work(lease)
+   * } finally {
+   *   lease.release()
+   * }
+   */
   release(): void
-  /** Gives the connection back to be thrown away. */
+  /**
+   * Gives the connection back to be thrown away.
+   *
+   * @example
+   * const lease = await pool.acquire()
+   * lease.destroy('its session is in an unknown state')
+   */
   destroy(reason?: string): void
 }

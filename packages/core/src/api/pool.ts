@@ -12,26 +12,46 @@ import type { Streamable } from './streaming.js'
 import type { ListenOptions, NotifyListener, Subscription } from './subscription.js'
 import type { Transaction, TransactionOptions } from './transaction.js'
 
-/** Options of one acquire. */
+/**
+ * Options of one acquire.
+ *
+ * @example
+ * const lease = await pool.acquire({
+ *   timeoutMs: 500,
+ *   signal: AbortSignal.timeout(400),
+ *   priority: 1, // before callers with 0
+ *   intent: 'read',
+ *   maxStalenessMs: 1_000,
+ *   maxStalenessBytes: 1_048_576,
+ * })
+ */
 export interface AcquireOptions {
   /** Longest wait in milliseconds. Default: the pool's `acquireTimeoutMs`. */
   timeoutMs?: number | undefined
-  /** Aborts the wait. Rejects with `AbortError`. */
+  /** Aborts the wait. Rejects with `AbortError`. Default: none. */
   signal?: AbortSignal | undefined
   /** Higher is served first; first come first served within one priority. An integer, default 0. */
   priority?: number | undefined
   /** `read` lets a routing pool hand out a replica. Default `write`. */
   intent?: Intent | undefined
-  /** Oldest data that a read accepts, in milliseconds. Only routing pools look at it. */
+  /**
+   * Oldest data that a read accepts, in milliseconds. Only routing pools look at it. Default: that
+   * of the pool.
+   */
   maxStalenessMs?: number | undefined
   /**
    * Most write-ahead log that the node may have left to replay, in bytes. Only routing pools look
-   * at it.
+   * at it. Default: that of the pool.
    */
   maxStalenessBytes?: number | undefined
 }
 
-/** How long to wait for a pool to be ready. */
+/**
+ * How long to wait for a pool to be ready.
+ *
+ * @example
+ * await pool.ready({ timeoutMs: 5_000, signal: AbortSignal.timeout(4_000) })
+ */
 export interface ReadyOptions {
   /**
    * Longest wait in milliseconds, for everything together. Default: as long as a call of the pool
@@ -39,11 +59,16 @@ export interface ReadyOptions {
    * follows a primary (10 000 where calls are not held).
    */
   timeoutMs?: number | undefined
-  /** Aborts the wait. Rejects with `AbortError`. */
+  /** Aborts the wait. Rejects with `AbortError`. Default: none. */
   signal?: AbortSignal | undefined
 }
 
-/** How to end a pool. */
+/**
+ * How to end a pool.
+ *
+ * @example
+ * await pool.close({ timeoutMs: 5_000, waiters: 'serve' })
+ */
 export interface CloseOptions {
   /**
    * How long to wait for leases to come back before their work is cancelled and destroyed.
@@ -73,9 +98,25 @@ export interface Pool<Raw = unknown>
    * Lends a connection until `release()`. Rejects with `AcquireTimeoutError`,
    * `PoolOverloadedError`, `PoolClosedError`, `ConnectError` (see `failFast`) or `AbortError`;
    * nothing was sent in any of these cases.
+   *
+   * @example
+   * const lease = await pool.acquire({ timeoutMs: 500 })
+   * try {
+   *   await lease.query('select pg_advisory_lock(7)')
+   * } finally {
+   *   lease.release()
+   * }
    */
   acquire(options?: AcquireOptions): Promise<Lease<Raw>>
-  /** Lends a connection to `work` and takes it back when `work` settles. */
+  /**
+   * Lends a connection to `work` and takes it back when `work` settles.
+   *
+   * @example
+   * const rows = await pool.use(async (lease) => {
+   *   await lease.query('set search_path to shop')
+   *   return (await lease.query('select * from orders')).rows
+   * })
+   */
   use<R>(work: (lease: Lease<Raw>) => Promise<R>, options?: AcquireOptions): Promise<R>
   /**
    * Runs `work` between BEGIN and COMMIT on one connection; rolls back when `work` rejects. Rejects
@@ -85,6 +126,15 @@ export interface Pool<Raw = unknown>
    * BEGIN goes out with the first statement of `work`, if the driver can send both in one piece. If
    * BEGIN fails, that statement is not run, and both it and the call reject with BEGIN's error,
    * whatever `work` makes of it.
+   *
+   * @example
+   * const total = await pool.transaction(
+   *   async (tx) => {
+   *     await tx.query('update accounts set balance = balance - 10 where id = $1', [1])
+   *     return (await tx.query('select sum(balance) from accounts')).rows[0]
+   *   },
+   *   { isolation: 'serializable', retry: { attempts: 3 } },
+   * )
    */
   transaction<R>(work: (tx: Transaction) => Promise<R>, options?: TransactionOptions): Promise<R>
   /**
@@ -101,6 +151,12 @@ export interface Pool<Raw = unknown>
    * `timeoutMs` is absent, the pool's `statementTimeoutMs` holds for the array as a whole. A large
    * array takes one round trip for each 1,000 statements, or 1 MiB of texts and values. A text of
    * several commands makes the statements run one by one, with the same outcome.
+   *
+   * @example
+   * const [debit, credit] = await pool.transaction([
+   *   { text: 'update accounts set balance = balance - $1 where id = $2', values: [10, 1] },
+   *   { text: 'update accounts set balance = balance + $1 where id = $2', values: [10, 2] },
+   * ])
    */
   transaction(
     statements: readonly (Statement | string)[],
@@ -116,6 +172,12 @@ export interface Pool<Raw = unknown>
    * or `RangeError` for wrong arguments (a name above 63 bytes, which the server would cut off),
    * with `ConnectError` if LISTEN was not acknowledged in time, and with `DatabaseError`,
    * `AbortError`, `PoolClosedError` or, behind a pooler, `SessionStateError`.
+   *
+   * @example
+   * const subscription = await pool.listen('orders', (payload) => refresh(payload), {
+   *   onGap: ({ forMs }) => refreshAll(`${forMs} ms may be missing`),
+   * })
+   * await subscription.close()
    */
   listen(channel: string, onNotify: NotifyListener, options?: ListenOptions): Promise<Subscription>
   /**
@@ -133,13 +195,24 @@ export interface Pool<Raw = unknown>
    * or `PoolOverloadedError` at once, with `NoPrimaryError` when no primary was found in time, with
    * `PoolClosedError`, `AbortError`, and with `TypeError` or `RangeError` for wrong options. Keeps
    * the process alive while it waits, and leaves nothing behind.
+   *
+   * @example
+   * await pool.ready({ timeoutMs: 5_000 }) // before the service takes requests
    */
   ready(options?: ReadyOptions): Promise<void>
-  /** An immutable picture of counters, gauges and times. */
+  /**
+   * An immutable picture of counters, gauges and times.
+   *
+   * @example
+   * const { total, idle, pending } = pool.stats()
+   */
   stats(): PoolStats
   /**
    * Stops admitting, waits for leases to the deadline, then cancels and destroys. Resolves when
    * sockets are closed; idempotent.
+   *
+   * @example
+   * process.once('SIGTERM', () => pool.close({ timeoutMs: 5_000 }))
    */
   close(options?: CloseOptions): Promise<void>
 }
@@ -157,6 +230,9 @@ export interface ConnectionPool<Raw = unknown> extends Pool<Raw> {
    * The servers that its connections lead to now, as each said when the connection was opened: one,
    * unless the name stands for several, as that of a reader endpoint does. Empty before the first
    * connection, behind a pooler, and where the server does not say which it is.
+   *
+   * @example
+   * for (const { server, connections } of pool.servers?.() ?? []) console.log(server, connections)
    */
   servers?(): readonly ServerInUse[]
   /**
@@ -164,57 +240,117 @@ export interface ConnectionPool<Raw = unknown> extends Pool<Raw> {
    * alone, where the name leads to several. A call that waits while none of them leads there, and
    * new ones lead elsewhere, rejects with a `ConnectError`, and nothing was sent. `destroyAll` of
    * the view destroys these connections, `close` closes nothing.
+   *
+   * @example
+   * declare const expected: ServerIdentity
+   * const view = pool.onlyTo?.((server) => server?.systemId === expected.systemId)
    */
   onlyTo?(accepts: AcceptsServer): ConnectionPool<Raw>
   /**
    * A lease if a healthy connection is idle and no caller waits; otherwise undefined. Synchronous.
+   *
+   * @example
+   * const lease = pool.tryAcquire()
+   * if (lease === undefined) console.log('busy')
+   * else lease.release()
    */
   tryAcquire(): Lease<Raw> | undefined
   /**
    * Opens connections until `count` (default `min`, at least 1) exist. Rejects with the first
    * connect error: use it to fail fast at start.
+   *
+   * @example
+   * await pool.warm(5)
    */
   warm(count?: number): Promise<void>
   /**
    * Changes the sizes; surplus connections leave when they are next idle. Throws `RangeError` for
    * impossible sizes.
+   *
+   * @example
+   * pool.resize({ max: 40 })
    */
   resize(sizes: ResizeOptions): void
   /**
    * New credentials, address or times. A new `connection` replaces the existing ones: what is idle
    * at once, what is in use when it comes back; callers meanwhile wait and are not refused.
+   *
+   * @example
+   * pool.reconfigure({ connection: 'postgres://app@new.example/shop', acquireTimeoutMs: 2_000 })
    */
   reconfigure(options: ReconfigureOptions): void
-  /** Holds new acquires in the queue; their deadlines keep running, leases are untouched. */
+  /**
+   * Holds new acquires in the queue; their deadlines keep running, leases are untouched.
+   *
+   * @example
+   * pool.suspend()
+   * try {
+   *   await work(pool)
+   * } finally {
+   *   pool.resume()
+   * }
+   */
   suspend(): void
-  /** Ends `suspend`. */
+  /**
+   * Ends `suspend`.
+   *
+   * @example
+   * pool.resume()
+   */
   resume(): void
   /**
    * Replaces every connection that exists now: what is idle at once, what is in use when it comes
    * back. Resolves when the last old one is gone.
+   *
+   * @example
+   * await pool.recycle() // after a change of the role's settings
    */
   recycle(): Promise<void>
-  /** Makes every connection that is idle now prove itself before its next use. */
+  /**
+   * Makes every connection that is idle now prove itself before its next use.
+   *
+   * @example
+   * pool.suspect('the network was down')
+   */
   suspect(reason: string): void
   /**
    * Destroys idle, connecting and leased connections now; callers settle with the true `executed`.
+   *
+   * @example
+   * pool.destroyAll('the server is not the primary any more')
    */
   destroyAll(reason: string): void
   /**
    * For those who build pools: refuses the callers that wait for a connection, none of whose work
    * was sent; they settle with a `ConnectionLostError` and `executed: 'no'`. Connections stay.
+   *
+   * @example
+   * pool.refuseWaiting?.('the server is drained')
    */
   refuseWaiting?(reason: string): void
   /**
    * Longest time in milliseconds that a connection with a statement in flight has heard nothing; 0
    * if none is waiting.
+   *
+   * @example
+   * if (pool.silentForMs() > 5_000) log.warn('a statement hears nothing')
    */
   silentForMs(): number
-  /** One connection outside `max`, for monitors. The caller closes it. */
+  /**
+   * One connection outside `max`, for monitors. The caller closes it.
+   *
+   * @example
+   * const session = await pool.openSession({ applicationName: 'monitor' })
+   * await session.query('select pg_is_in_recovery()')
+   * await session.close()
+   */
   openSession(options?: SessionOptions): Promise<Session>
   /**
    * Every lease with its age, state, last statement text (never values) and, if sampled, where it
    * was acquired.
+   *
+   * @example
+   * for (const { heldMs, statement } of pool.inspect().leases) console.log(heldMs, statement)
    */
   inspect(): PoolSnapshot
 }

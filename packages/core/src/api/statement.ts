@@ -10,21 +10,33 @@ import {
 /**
  * One SQL statement with its bound values. What `sql-template-tag` and `pg` produce fits: `text`
  * uses `$1`, `$2`, …
+ *
+ * @example
+ * const statement: Statement = {
+ *   text: 'select name from users where id = $1',
+ *   values: [42],
+ *   name: 'user_name', // a prepared statement
+ *   rowMode: 'array', // [['Ada']] in place of [{ name: 'Ada' }]
+ * }
+ * await pool.query(statement)
  */
 export interface Statement {
   /** SQL text with `$n` placeholders. */
   readonly text: string
-  /** Values for the placeholders; never spliced into the text, never logged. */
+  /** Values for the placeholders; never spliced into the text, never logged. Default: none. */
   readonly values?: readonly unknown[] | undefined
-  /** Name of a prepared statement; the same name must always carry the same text. */
+  /** Name of a prepared statement; the same name must always carry the same text. Default: none. */
   readonly name?: string | undefined
-  /** Shape of the rows: objects by column name (default) or arrays in column order. */
+  /** Shape of the rows: objects by column name, or arrays in column order. Default `object`. */
   readonly rowMode?: 'object' | 'array' | undefined
   /**
    * True leaves the values of the result as the server sent them: each row is an array of texts and
    * nulls in column order, whatever `rowMode` and the pool's `types` say. Bound bytes go out in
    * binary format, if the driver can. For facades that read values with the parsers of another
-   * library.
+   * library. Default: values are made by the pool's `types`.
+   *
+   * @example
+   * await pool.query({ text: 'select now()', undecoded: true }) // rows: [['2026-11-30 …']]
    */
   readonly undecoded?: true | undefined
 }
@@ -34,9 +46,23 @@ export interface Statement {
  */
 export type Intent = 'read' | 'write'
 
-/** Options of one call. */
+/**
+ * Options of one call.
+ *
+ * @example
+ * await pool.query('select count(*) from orders', [], {
+ *   timeoutMs: 2_000,
+ *   signal: AbortSignal.timeout(1_500),
+ *   intent: 'read',
+ *   maxStalenessMs: 1_000,
+ *   maxStalenessBytes: 1_048_576,
+ * })
+ */
 export interface QueryOptions {
-  /** Aborts the call: a running statement is cancelled on the server. Rejects with `AbortError`. */
+  /**
+   * Aborts the call: a running statement is cancelled on the server. Rejects with `AbortError`.
+   * Default: none.
+   */
   signal?: AbortSignal | undefined
   /**
    * Longest time for the whole call in milliseconds: hold, queue, connect, execution and retry
@@ -46,21 +72,32 @@ export interface QueryOptions {
   timeoutMs?: number | undefined
   /** `read` lets a routing pool use a replica. Default `write`. */
   intent?: Intent | undefined
-  /** Oldest data this read accepts, in milliseconds. Only routing pools look at it. */
+  /**
+   * Oldest data this read accepts, in milliseconds. Only routing pools look at it. Default: that of
+   * the pool.
+   */
   maxStalenessMs?: number | undefined
   /**
    * Most write-ahead log that the node may have left to replay, in bytes. Only routing pools look
-   * at it.
+   * at it. Default: that of the pool.
    */
   maxStalenessBytes?: number | undefined
 }
 
-/** Options of `batch`. */
+/**
+ * Options of `batch`.
+ *
+ * @example
+ * await lease.batch(['select 1', 'select 2'], {
+ *   timeoutMs: 5_000,
+ *   signal: AbortSignal.timeout(4_000),
+ * })
+ */
 export interface BatchOptions {
   /**
    * Ends the batch: what is not sent yet is not sent, and what is not answered yet is cancelled.
    * What became of each statement is in its outcome. A batch of which nothing was sent rejects with
-   * `AbortError`.
+   * `AbortError`. Default: none.
    */
   signal?: AbortSignal | undefined
   /**
@@ -89,6 +126,15 @@ export interface Batchable {
    * There is no limit to the number of statements. At most 1,000 of them, or 1 MiB of texts and
    * values, are on their way at a time: more than that takes another round trip for each such
    * piece. All results are held in memory until the last has come.
+   *
+   * @example
+   * const outcomes = await lease.batch([
+   *   { text: 'insert into hints(id) values ($1)', values: [7] },
+   *   'select count(*) from hints',
+   * ])
+   * for (const outcome of outcomes) {
+   *   if (outcome.status === 'rejected') log.error(outcome.reason)
+   * }
    */
   batch(
     statements: readonly (Statement | string)[],
@@ -144,13 +190,21 @@ export interface Queryable {
   /**
    * Runs one statement. Rejects with a `DatabaseError` if the server refuses it, and otherwise with
    * the error that says why it did not finish.
+   *
+   * @example
+   * const { rows } = await pool.query<{ name: string }>('select name from users where id = 42')
    */
   query<Row = Record<string, unknown>>(
     text: string,
     values?: readonly unknown[],
     options?: QueryOptions,
   ): Promise<QueryResult<Row>>
-  /** Runs one statement given as an object. */
+  /**
+   * Runs one statement given as an object.
+   *
+   * @example
+   * await pool.query({ text: 'select name from users where id = $1', values: [42] })
+   */
   query<Row = Record<string, unknown>>(
     statement: Statement,
     options?: QueryOptions,

@@ -31,7 +31,16 @@ export interface Gap {
   readonly reason: Error
 }
 
-/** Options of `listen`. */
+/**
+ * Options of `listen`.
+ *
+ * @example
+ * await pool.listen('orders', refresh, {
+ *   timeoutMs: 5_000,
+ *   signal: AbortSignal.timeout(3_600_000),
+ *   onGap: ({ forMs }) => refreshAll(`${forMs} ms may be missing`),
+ * })
+ */
 export interface ListenOptions {
   /**
    * Longest time until the first LISTEN is acknowledged, in milliseconds. Default:
@@ -40,12 +49,12 @@ export interface ListenOptions {
   timeoutMs?: number | undefined
   /**
    * Ends the subscription. Before the first LISTEN is acknowledged `listen` rejects with
-   * `AbortError`.
+   * `AbortError`. Default: none.
    */
   signal?: AbortSignal | undefined
   /**
    * Called after each gap, before the first notification that follows it: read again what the
-   * notifications tell about.
+   * notifications tell about. Default: gaps are not told.
    */
   onGap?: ((gap: Gap) => void) | undefined
 }
@@ -67,6 +76,10 @@ export interface Subscription extends AsyncDisposable {
   /**
    * Ends it; nothing is called any more. Resolves when the server has been told, or its connection
    * is gone. Idempotent; never rejects.
+   *
+   * @example
+   * const subscription = await pool.listen('orders', refresh)
+   * await subscription.close()
    */
   close(): Promise<void>
 }

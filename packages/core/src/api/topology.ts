@@ -78,23 +78,43 @@ export interface TopologySnapshot {
 export interface Topology {
   /** The newest snapshot. */
   readonly current: TopologySnapshot
-  /** Calls `listener` after each change; returns the function that ends it. */
+  /**
+   * Calls `listener` after each change; returns the function that ends it.
+   *
+   * @example
+   * const end = primary.topology.subscribe((now) => log.info(now.primary?.id ?? 'no primary'))
+   * end()
+   */
   subscribe(listener: (snapshot: TopologySnapshot, previous: TopologySnapshot) => void): () => void
-  /** Asks for a new observation at once; resolves when it has been made. */
+  /**
+   * Asks for a new observation at once; resolves when it has been made.
+   *
+   * @example
+   * await primary.topology.refresh('a write was refused')
+   */
   refresh(reason: string): Promise<void>
 }
 
-/** The nodes of a topology that never changes. */
+/**
+ * The nodes of a topology that never changes.
+ *
+ * @example
+ * const topology = staticTopology({ primary: pool, replicas: [replicaB, replicaC] })
+ */
 export interface StaticTopologyOptions {
-  /** The server that takes writes. */
+  /** The server that takes writes. Default: none. */
   primary?: ConnectionPool
-  /** The servers that serve reads. */
+  /** The servers that serve reads. Default: none. */
   replicas?: readonly ConnectionPool[]
 }
 
 /**
  * A topology as configured, for setups in which another system moves the roles. Its snapshot never
  * changes.
+ *
+ * @example
+ * const topology = staticTopology({ primary: pool, replicas: [replicaB, replicaC] })
+ * console.log(topology.current.replicas.length) // 2
  */
 export function staticTopology(options: StaticTopologyOptions): Topology {
   const nodeOf = (pool: ConnectionPool, state: NodeState): TopologyNode =>

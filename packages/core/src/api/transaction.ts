@@ -18,13 +18,33 @@ import type { Streamable } from './streaming.js'
 /** Isolation levels of PostgreSQL. */
 export type IsolationLevel = 'read committed' | 'repeatable read' | 'serializable'
 
-/** How often a transaction may be run. */
+/**
+ * How often a transaction may be run.
+ *
+ * @example
+ * await pool.transaction(work, { retry: { attempts: 3 } })
+ */
 export interface TransactionRetry {
   /** Attempts in all, the first included. */
   attempts: number
 }
 
-/** Options of `transaction`. */
+/**
+ * Options of `transaction`.
+ *
+ * @example
+ * const report: TransactionOptions = {
+ *   isolation: 'serializable',
+ *   readOnly: true,
+ *   deferrable: true,
+ *   maxStalenessMs: 10_000,
+ *   maxStalenessBytes: 1_048_576,
+ *   timeoutMs: 60_000,
+ *   signal: AbortSignal.timeout(50_000),
+ * }
+ * const order: TransactionOptions = { retry: { attempts: 3 }, idempotencyKey: 'order-7f3a' }
+ * await pool.transaction(work, order)
+ */
 export interface TransactionOptions {
   /** Isolation level. Default: the server's. */
   isolation?: IsolationLevel | undefined
@@ -32,12 +52,12 @@ export interface TransactionOptions {
   readOnly?: boolean | undefined
   /**
    * Oldest data that a `readOnly` transaction accepts, in milliseconds. Only routing pools look at
-   * it.
+   * it. Default: that of the pool.
    */
   maxStalenessMs?: number | undefined
   /**
    * Most write-ahead log that the node of a `readOnly` transaction may have left to replay, in
-   * bytes. Only routing pools look at it.
+   * bytes. Only routing pools look at it. Default: that of the pool.
    */
   maxStalenessBytes?: number | undefined
   /** DEFERRABLE; useful only with `serializable` and `readOnly`. Default false. */
@@ -49,7 +69,7 @@ export interface TransactionOptions {
    * that `work` brought from another pool counts if it is one of these and says that nothing of it
    * was left behind: this transaction was rolled back. No connection in time, of this pool or of
    * another, is not repeated. The same for every kind of pool. `work` must have no effect outside
-   * the transaction.
+   * the transaction. Default: one attempt.
    */
   retry?: TransactionRetry | undefined
   /**
@@ -62,19 +82,26 @@ export interface TransactionOptions {
    * `timeoutMs` has passed; without `timeoutMs`, 10 seconds after the first failure
    * (`hold.timeoutMs` of a failover pool). `work` may be run several times for that, of which one
    * is committed: it must have no effect outside the transaction. Not with `readOnly`. Keys are
-   * never logged. Throws `TypeError` for a key that is no well-formed Unicode.
+   * never logged. Throws `TypeError` for a key that is no well-formed Unicode. Default: none.
    */
   idempotencyKey?: string | undefined
   /**
    * For pools over pools: whose key `idempotencyKey` is. The same key in two scopes is two keys,
    * and neither is the key without a scope. The scope and the key are stored as one hash. Default:
    * none.
+   *
+   * @example
+   * await pool.transaction(work, { idempotencyKey: 'order-7f3a', idempotencyScope: 'tenant acme' })
    */
   idempotencyScope?: string | undefined
   /**
    * For pools over pools: a statement that every attempt sends right after BEGIN, before the row of
    * the idempotency key and before `work`, such as the settings that row-level security reads.
    * Default: none.
+   *
+   * @example
+   * const text = "select set_config('app.tenant', $1, true)"
+   * await pool.transaction(work, { openWith: { text, values: ['acme'] } })
    */
   openWith?: Statement | undefined
   /**
@@ -82,7 +109,7 @@ export interface TransactionOptions {
    * attempts together. Default: none beyond each statement's own.
    */
   timeoutMs?: number | undefined
-  /** Aborts the transaction: it is rolled back and rejects with `AbortError`. */
+  /** Aborts the transaction: it is rolled back and rejects with `AbortError`. Default: none. */
   signal?: AbortSignal | undefined
   /**
    * For pools over pools: makes what `InDoubtError.resolve()` asks, if COMMIT gets no answer. The
@@ -90,6 +117,12 @@ export interface TransactionOptions {
    * fails with 25006 on a standby, and takes the snapshot of `repeatable read` and `serializable`
    * at BEGIN instead of at the first statement. A `SET TRANSACTION` as first statement still works,
    * at the price of one round trip before COMMIT. Not used with `readOnly`. Default: none.
+   *
+   * @example
+   * await pool.transaction(work, { resolver: ({ xid }) => async () => {
+   *   log.info(`what became of ${xid}?`)
+   *   return 'unknown'
+   * } })
    */
   resolver?: ((transaction: TransactionIdentity) => OutcomeResolver) | undefined
 }
@@ -120,11 +153,24 @@ export interface Transaction extends Queryable, Streamable {
    * known by its async context, so code that leaves that (a queue of its own making) and then waits
    * for the outer scope is ended by `timeoutMs` alone. A work that returns while a savepoint it has
    * begun is still open is rolled back with `TransactionError`.
+   *
+   * @example
+   * await pool.transaction(async (tx) => {
+   *   const hint = (inner: Transaction) => inner.query('insert into hints(id) values (7)')
+   *   await tx.savepoint(hint).catch(log.warn)
+   *   await tx.query('insert into jobs(id) values (9)') // committed in any case
+   * })
    */
   savepoint<R>(work: (tx: Transaction) => Promise<R>): Promise<R>
   /**
    * Rolls the whole transaction back now, also from within a savepoint; `transaction()` then
    * resolves with what `work` returns.
+   *
+   * @example
+   * await pool.transaction(async (tx) => {
+   *   const { rowCount } = await tx.query('update stock set remaining = remaining - 1')
+   *   if (rowCount !== 1) await tx.rollback()
+   * })
    */
   rollback(): Promise<void>
 }

@@ -7,9 +7,20 @@ export const MAX_MS = 0x7fffffff
 
 /** A timer that can be stopped and that can be told whether it keeps the process alive. */
 export interface ClockTimer {
-  /** Stops the timer; stopping twice does nothing. */
+  /**
+   * Stops the timer; stopping twice does nothing.
+   *
+   * @example
+   * const timer = systemClock.setTimer(() => log.warn('late'), 1_000)
+   * timer.cancel()
+   */
   cancel(): void
-  /** Whether the timer keeps the process alive from now on. */
+  /**
+   * Whether the timer keeps the process alive from now on.
+   *
+   * @example
+   * systemClock.setTimer(() => log.warn('late'), 1_000).keepAlive(true)
+   */
   keepAlive(on: boolean): void
 }
 
@@ -19,18 +30,36 @@ export interface ClockTimer {
  * frozen.
  */
 export interface Clock {
-  /** Monotonic milliseconds since an arbitrary origin. */
+  /**
+   * Monotonic milliseconds since an arbitrary origin.
+   *
+   * @example
+   * const begun = systemClock.now()
+   * await pool.query('select 1')
+   * console.log(`${systemClock.now() - begun} ms`)
+   */
   now(): number
-  /** Wall-clock milliseconds since the epoch; never used for deadlines. */
+  /**
+   * Wall-clock milliseconds since the epoch; never used for deadlines.
+   *
+   * @example
+   * console.log(new Date(systemClock.wallNow()))
+   */
   wallNow(): number
   /**
    * Calls `fire` once after `delayMs`; with `keepAlive: false` (default) the timer never keeps the
    * process alive.
+   *
+   * @example
+   * systemClock.setTimer(() => log.warn('late'), 1_000, { keepAlive: true })
    */
   setTimer(fire: () => void, delayMs: number, options?: { keepAlive?: boolean }): ClockTimer
   /**
    * Calls `fire` after the event loop has read its sockets once, so that late timers do not beat
    * answers that have arrived.
+   *
+   * @example
+   * systemClock.afterIo(() => log.info('all answers that had arrived are read'))
    */
   afterIo(fire: () => void): void
 }

@@ -1,6 +1,6 @@
 import type { AsyncResource } from 'node:async_hooks'
 import type { ConnectionListener, DriverConnection } from '../api/driver.js'
-import type { PoolConfig } from '../api/pool-options.js'
+import type { PoolConfig } from '../api/pool-config.js'
 import { StatementRules } from '../api/statement-rules.js'
 import { messageOf } from '../base/message-of.js'
 import { unwatchSignal, watchSignal } from '../base/watch-signal.js'

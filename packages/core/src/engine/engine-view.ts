@@ -1,6 +1,6 @@
 import type { BudgetSeat } from '../api/connection-budget.js'
 import type { EventHub } from '../api/events.js'
-import type { PoolConfig } from '../api/pool-options.js'
+import type { PoolConfig } from '../api/pool-config.js'
 import type { PoolerInEffect } from '../api/pooler.js'
 import type { Clock } from '../base/clock.js'
 import type { DeadlineQueue } from '../base/deadline-queue.js'

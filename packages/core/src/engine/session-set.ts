@@ -1,4 +1,4 @@
-import type { PoolConfig } from '../api/pool-options.js'
+import type { PoolConfig } from '../api/pool-config.js'
 import type { SessionOptions } from '../api/session.js'
 import {
   checkFunction,

@@ -1,4 +1,4 @@
-import type { PoolConfig } from '../api/pool-options.js'
+import type { PoolConfig } from '../api/pool-config.js'
 import { ConnectError } from '../outcome/errors.js'
 import type { AcceptsServer } from '../server/server-identity.js'
 import { formatEndpoint } from '../settings/endpoint.js'

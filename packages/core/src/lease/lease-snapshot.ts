@@ -1,4 +1,4 @@
-import type { PoolConfig } from '../api/pool-options.js'
+import type { PoolConfig } from '../api/pool-config.js'
 import type { LeaseSnapshot } from '../api/stats.js'
 import { acquiredAt } from '../engine/leak-watch.js'
 import type { Slot } from '../slot/slot.js'

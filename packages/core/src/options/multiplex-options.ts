@@ -5,7 +5,12 @@ import {
   refuseUnknownOptions,
 } from '../base/option-check.js'
 
-/** How many connections callers share, and how much each may carry. */
+/**
+ * How many connections callers share, and how much each may carry.
+ *
+ * @example
+ * createPool({ driver, connection, multiplex: { connections: 4, maxInFlight: 100 } })
+ */
 export interface MultiplexOptions {
   /**
    * Most connections that are shared at one time. Default: `max`; more than that is refused. After

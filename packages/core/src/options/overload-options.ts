@@ -1,7 +1,12 @@
 import { MAX_MS } from '../base/clock.js'
 import { checkNumber, describeValue, refuseUnknownOptions } from '../base/option-check.js'
 
-/** When a pool sheds load: waits above `targetMs` for a whole `intervalMs`. */
+/**
+ * When a pool sheds load: waits above `targetMs` for a whole `intervalMs`.
+ *
+ * @example
+ * createPool({ driver, connection, overload: { targetMs: 50, intervalMs: 1_000 } })
+ */
 export interface OverloadOptions {
   /** Wait that is acceptable, in milliseconds. */
   readonly targetMs: number

@@ -1,7 +1,12 @@
 import { MAX_MS } from '../base/clock.js'
 import { checkNumber, describeValue, refuseUnknownOptions } from '../base/option-check.js'
 
-/** When the server is asked about a connection that waits for an answer and hears nothing. */
+/**
+ * When the server is asked about a connection that waits for an answer and hears nothing.
+ *
+ * @example
+ * createPool({ driver, connection, watchdog: { silenceMs: 1_000, timeoutMs: 300 } })
+ */
 export interface PoolWatchdogOptions {
   /**
    * Longest silence of a busy connection before the server is asked about its session, in

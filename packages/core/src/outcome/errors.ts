@@ -333,6 +333,12 @@ export class InDoubtError extends PoolhouseError {
    * lone statement, and on a pool of one server, which keep no identity. An outcome once known is
    * remembered. Throws `TypeError` or `RangeError` for wrong options and `AbortError` when the
    * signal fires, else never.
+   *
+   * @example
+   * if (isPoolhouseError(error, 'POOLHOUSE_IN_DOUBT')) {
+   *   const outcome = await error.resolve({ timeoutMs: 5_000 })
+   *   if (outcome === 'aborted') await pool.transaction(work) // it was not done
+   * }
    */
   async resolve(options: ResolveOptions = {}): Promise<TransactionOutcome> {
     const limits = readResolveOptions(options)

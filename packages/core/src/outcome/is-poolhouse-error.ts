@@ -83,18 +83,27 @@ type SqlState<Text extends string> =
  * that one, as the class of that code; a SQLSTATE such as `'23505'` is the code of a
  * `DatabaseError`. A text that is neither does not compile.
  *
- * ```ts
+ * @example
  * if (isPoolhouseError(error, 'POOLHOUSE_ACQUIRE_TIMEOUT')) console.log(error.waitedMs)
  * if (isPoolhouseError(error, '23505')) console.log(error.constraint)
- * ```
  */
 export function isPoolhouseError(error: unknown): error is PoolhouseError
-/** As above, for the errors of one code. */
+/**
+ * As above, for the errors of one code.
+ *
+ * @example
+ * if (isPoolhouseError(error, 'POOLHOUSE_ACQUIRE_TIMEOUT')) console.log(error.waitedMs)
+ */
 export function isPoolhouseError<Code extends PoolhouseErrorCode>(
   error: unknown,
   code: Code,
 ): error is PoolhouseErrors[Code] & WithCode<Code>
-/** As above, for what the server said with one SQLSTATE. */
+/**
+ * As above, for what the server said with one SQLSTATE.
+ *
+ * @example
+ * if (isPoolhouseError(error, '23505')) console.log(error.constraint)
+ */
 export function isPoolhouseError<Code extends string>(
   error: unknown,
   code: Code & SqlState<Code>,

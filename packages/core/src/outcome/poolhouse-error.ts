@@ -1,17 +1,34 @@
 import { endWithCode } from '../base/message-of.js'
 import type { Durability, Executed } from './outcome.js'
 
-/** What every Poolhouse error carries beside its message. */
+/**
+ * What every Poolhouse error carries beside its message.
+ *
+ * @example
+ * throw new PoolhouseError('the shard is being moved', {
+ *   code: 'POOLHOUSE_ERROR',
+ *   executed: 'no',
+ *   retryable: true,
+ *   cause: error,
+ * })
+ */
 export interface PoolhouseErrorOptions {
-  /** Stable code: `POOLHOUSE_…`, or the SQLSTATE of a `DatabaseError`. */
+  /**
+   * Stable code: `POOLHOUSE_…`, or the SQLSTATE of a `DatabaseError`. Default: that of the class.
+   */
   code?: string
-  /** Whether the server may have done the work. */
+  /** Whether the server may have done the work. Default `no`. */
   executed?: Executed
-  /** How safe the work is, where it was done and that is known. */
+  /**
+   * How safe the work is, where it was done and that is known. Default: not known.
+   *
+   * @example
+   * new PoolhouseError('committed here alone', { executed: 'yes', durability: 'local' })
+   */
   durability?: Durability | undefined
-  /** Whether the same call may succeed later without a change to it. */
+  /** Whether the same call may succeed later without a change to it. Default false. */
   retryable?: boolean
-  /** The error underneath. */
+  /** The error underneath. Default: none. */
   cause?: unknown
 }
 

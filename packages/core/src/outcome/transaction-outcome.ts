@@ -46,11 +46,20 @@ export interface TransactionIdentity {
  */
 export type TransactionOutcome = 'committed' | 'aborted' | 'lost' | 'unknown'
 
-/** Options of `InDoubtError.resolve`. */
+/**
+ * Options of `InDoubtError.resolve`.
+ *
+ * @example
+ * declare const doubt: InDoubtError
+ * await doubt.resolve({ timeoutMs: 5_000, signal: AbortSignal.timeout(4_000) })
+ */
 export interface ResolveOptions {
   /** Longest time in milliseconds; then the outcome is `unknown`. Default 15 000. */
   timeoutMs?: number | undefined
-  /** Gives up: `resolve` rejects with `AbortError`. The outcome stays as open as it was. */
+  /**
+   * Gives up: `resolve` rejects with `AbortError`. The outcome stays as open as it was. Default:
+   * none.
+   */
   signal?: AbortSignal | undefined
 }
 

@@ -32,7 +32,24 @@ import { readSsl, type SslOptions, type SslSettings } from './ssl-settings.js'
  */
 export type PasswordSource = string | (() => string | Promise<string>)
 
-/** One server, one database and one user, given as an object. */
+/**
+ * One server, one database and one user, given as an object.
+ *
+ * @example
+ * const connection: ConnectionOptions = {
+ *   host: 'db.example',
+ *   hostaddr: '10.0.0.7', // in place of looking the host up
+ *   port: 5432,
+ *   user: 'app',
+ *   password: () => readFile('/run/secrets/db-password', 'utf8'),
+ *   database: 'shop',
+ *   applicationName: 'shop-api',
+ *   ssl: { ca: await readFile('ca.pem') },
+ *   channelBinding: 'require',
+ *   parameters: { search_path: 'shop', statement_timeout: '30s' },
+ * }
+ * const pool = createPool({ driver: nodePostgres(), connection })
+ */
 export interface ConnectionOptions {
   /** Host name, address, or directory of a Unix socket. Default `localhost`. */
   host?: string | undefined
@@ -45,7 +62,12 @@ export interface ConnectionOptions {
   port?: number | undefined
   /** User. Default: the operating system's user, as for libpq. */
   user?: string | undefined
-  /** Password or a function that fetches it (IAM tokens, Vault). */
+  /**
+   * Password or a function that fetches it (IAM tokens, Vault). Default: none.
+   *
+   * @example
+   * createPool({ driver, connection: { host: 'db.example', password: async () => 'a token' } })
+   */
   password?: PasswordSource | undefined
   /** Database. Default: the user's name. */
   database?: string | undefined
@@ -69,6 +91,9 @@ export interface ConnectionOptions {
    * Words at the beginning of the start-up `options` that a vendor's proxy takes out, to know which
    * server is meant: `endpoint=…` and `project=…` at Neon, `reference=…` at Supabase. Default:
    * none, because these proxies go by the name of the host.
+   *
+   * @example
+   * createPool({ driver, connection: { host: '10.0.0.7', routing: 'endpoint=ep-cool-1' } })
    */
   routing?: string | undefined
 }
@@ -290,6 +315,10 @@ const ANY_ROLE: ReadonlySet<string> = new Set(['any', 'prefer-standby'])
 /**
  * Takes a URL in libpq form apart into the connection options of each of its hosts, at least one;
  * the files that it names are read. Throws `TypeError` that never shows a password.
+ *
+ * @example
+ * const [first] = readConnectionUrl('myTool', 'postgres://app@a:5432,b:5433/shop')
+ * console.log(first?.host, first?.database) // a shop
  */
 export function readConnectionUrl(where: string, text: string): readonly UrlConnection[] {
   return connectionsOf(where, parseConnectionUrl(where, text))

@@ -19,25 +19,46 @@ export type SslNegotiation = 'postgres' | 'direct'
 /** A version of TLS that is spoken. */
 export type TlsVersion = 'TLSv1.2' | 'TLSv1.3'
 
-/** TLS options as the user gives them. */
+/**
+ * TLS options as the user gives them.
+ *
+ * @example
+ * import { readFileSync } from 'node:fs'
+ *
+ * const ssl: SslOptions = {
+ *   mode: 'verify-full',
+ *   ca: readFileSync('ca.pem'),
+ *   cert: readFileSync('client.pem'),
+ *   key: readFileSync('client.key'),
+ *   passphrase: process.env.KEY_PASSPHRASE,
+ *   negotiation: 'direct', // PostgreSQL 17 or newer
+ *   serverName: 'db.example',
+ *   sni: true,
+ *   crl: readFileSync('revoked.pem'),
+ *   minVersion: 'TLSv1.3',
+ *   maxVersion: 'TLSv1.3',
+ * }
+ * createPool({ driver, connection: { host: '10.0.0.7', user: 'app', ssl } })
+ */
 export interface SslOptions {
   /**
-   * Default: `verify-full`; no TLS on loopback and Unix sockets. Unverified TLS is never chosen for
-   * you. `prefer` goes on in plain text when the server has no TLS, when the handshake fails, and
-   * when the server refuses every log-in over TLS (28000), the latter two on a new connection.
+   * How the server is verified. Default: `verify-full`; no TLS on loopback and Unix sockets.
+   * Unverified TLS is never chosen for you. `prefer` goes on in plain text when the server has no
+   * TLS, when the handshake fails, and when the server refuses every log-in over TLS (28000), the
+   * latter two on a new connection.
    */
   mode?: SslMode | undefined
   /** Certificate authority in PEM form. Default: the authorities Node.js trusts. */
   ca?: string | Uint8Array | undefined
-  /** Client certificate in PEM form. */
+  /** Client certificate in PEM form. Default: none. */
   cert?: string | Uint8Array | undefined
-  /** Key of the client certificate in PEM form. */
+  /** Key of the client certificate in PEM form. Default: none. */
   key?: string | Uint8Array | undefined
-  /** Passphrase of `key`, if it is encrypted. */
+  /** Passphrase of `key`, if it is encrypted. Default: none. */
   passphrase?: string | undefined
   /**
-   * Default `postgres`. `direct` saves a round trip and passes proxies that route by SNI; it needs
-   * PostgreSQL 17 or newer, and a mode of `require` or stronger.
+   * How TLS begins. Default `postgres`. `direct` saves a round trip and passes proxies that route
+   * by SNI; it needs PostgreSQL 17 or newer, and a mode of `require` or stronger.
    */
   negotiation?: SslNegotiation | undefined
   /** Name the server's certificate must carry, and the SNI. Default: the host. */

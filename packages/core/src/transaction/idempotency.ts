@@ -30,6 +30,10 @@ export const markerTable: string = `create table if not exists poolhouse_marker 
 /**
  * Makes the table of idempotency keys, unless it is there, in the first schema of the role's
  * `search_path`. Throws what the server says.
+ *
+ * @example
+ * await createMarkerTable(pool) // once, in a migration
+ * await pool.transaction(work, { idempotencyKey: 'order-7f3a' })
  */
 export async function createMarkerTable(pool: Queryable): Promise<void> {
   try {
@@ -42,7 +46,12 @@ export async function createMarkerTable(pool: Queryable): Promise<void> {
   }
 }
 
-/** Options of `cleanMarkers`. */
+/**
+ * Options of `cleanMarkers`.
+ *
+ * @example
+ * await cleanMarkers(pool, { olderThanMs: 7 * 24 * 60 * 60_000 })
+ */
 export interface CleanMarkersOptions {
   /**
    * Keys older than this are forgotten, in milliseconds. Choose more than any caller goes on
@@ -55,6 +64,9 @@ export interface CleanMarkersOptions {
  * Forgets old idempotency keys; resolves with how many. A call that comes with a forgotten key does
  * its work again. Reads the whole table. Throws `TypeError` or `RangeError` for wrong options, and
  * what the server says.
+ *
+ * @example
+ * const forgotten = await cleanMarkers(pool, { olderThanMs: 7 * 24 * 60 * 60_000 })
  */
 export async function cleanMarkers(pool: Queryable, options: CleanMarkersOptions): Promise<number> {
   const where = 'cleanMarkers'

@@ -9,7 +9,14 @@ import type { TypeParser } from './type-parser.js'
 
 /** Finds the parser of a type. */
 export interface TypeParsers {
-  /** The parser of the type with this OID; undefined for types whose values stay text. */
+  /**
+   * The parser of the type with this OID; undefined for types whose values stay text.
+   *
+   * @example
+   * import { typeParsers } from '@poolhouse/core/types'
+   *
+   * typeParsers({ int8: BigInt }).parserOf(20)?.('7') // 7n
+   */
   parserOf(oid: number): TypeParser | undefined
 }
 
@@ -51,9 +58,10 @@ const canonical: TypeParsers = build(new Map())
  * Throws `TypeError` for overrides that are no object, for a name that no built-in type has (naming
  * the nearest), for a type that is named twice and for a parser that is no function.
  *
- * ```ts
+ * @example
+ * import { typeParsers } from '@poolhouse/core/types'
+ *
  * typeParsers({ int8: BigInt, numeric: Number, 16_390: parseMyComposite })
- * ```
  */
 export function typeParsers(overrides?: TypesOption, where = 'typeParsers'): TypeParsers {
   if (overrides === undefined) return canonical

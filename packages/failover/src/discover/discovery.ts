@@ -53,11 +53,27 @@ export interface Discovery<Node extends DiscoveredNode = DiscoveredNode> {
    * Lists the nodes. Only one call is under way at a time; a source that can wait for changes may
    * delay its second and later answers. A rejection is reported by an `error` event and leaves the
    * nodes as they are.
+   *
+   * @example
+   * const fixed: Discovery = {
+   *   name: 'fixed',
+   *   next: async () => ({ nodes: [{ host: 'a', port: 5432 }, { host: 'b', port: 5432 }] }),
+   * }
    */
   next(context: DiscoveryContext): Promise<DiscoveryAnswer<Node>>
 }
 
-/** Nodes that `withFailover` discovers, as opposed to a fixed list. */
+/**
+ * Nodes that `withFailover` discovers, as opposed to a fixed list.
+ *
+ * @example
+ * const db = withFailover({
+ *   discover: hosts('postgres://app@a,b,c/shop'),
+ *   pool: ({ connection }) => createPool({ driver, connection }),
+ *   intervalMs: 2_000,
+ *   removeAfterMs: 30_000,
+ * })
+ */
 export interface DiscoveredNodes<Node extends DiscoveredNode = DiscoveredNode, Raw = unknown> {
   /** Lists the nodes. */
   readonly discover: Discovery<Node>

@@ -48,13 +48,22 @@ export interface DnsResolver {
   >
 }
 
-/** Options of `dns`. Exactly one of `name` and `srv` must be given. */
+/**
+ * Options of `dns`. Exactly one of `name` and `srv` must be given.
+ *
+ * @example
+ * dns({ name: 'postgres.db.svc.cluster.local', port: 5433, family: 4, timeoutMs: 1_000 })
+ * dns({ srv: '_postgresql._tcp.db.example' })
+ */
 export interface DnsOptions {
-  /** A name whose addresses are the nodes, such as that of a headless Kubernetes service. */
+  /**
+   * A name whose addresses are the nodes, such as that of a headless Kubernetes service. Default:
+   * none.
+   */
   name?: string | undefined
   /**
    * A name whose service records are the nodes, such as `_postgresql._tcp.db.example`. The names in
-   * the records are resolved anew at each connect.
+   * the records are resolved anew at each connect. Default: none.
    */
   srv?: string | undefined
   /** Port of the nodes of `name`. Default 5432. Service records contain the port. */
@@ -70,6 +79,13 @@ export interface DnsOptions {
   /**
    * Resolves the names. Default: a `Resolver` with the name servers of the system, which does not
    * read `/etc/hosts`.
+   *
+   * @example
+   * import { Resolver } from 'node:dns/promises'
+   *
+   * const resolver = new Resolver()
+   * resolver.setServers(['10.0.0.2'])
+   * dns({ name: 'postgres.db.example', resolver })
    */
   resolver?: DnsResolver | undefined
 }
@@ -103,6 +119,14 @@ const MOST_VALID_MS = 60_000
  * node's `serverName` to its pool, because its `host` may be an address.
  *
  * Throws `TypeError` or `RangeError` for wrong options.
+ *
+ * @example
+ * const discover = dns({ name: 'postgres.db.svc.cluster.local' })
+ * const db = withFailover({
+ *   discover,
+ *   pool: ({ host, port, serverName }) =>
+ *     createPool({ driver, connection: { host, port, user: 'app', ssl: { serverName } } }),
+ * })
  */
 export function dns(options: DnsOptions): Discovery<DnsNode> {
   const { name, srv, port, family, timeoutMs } = readOptions(options)

@@ -1,13 +1,24 @@
 import { get as getPlain, type IncomingMessage } from 'node:http'
 import { get as getSecure } from 'node:https'
 
-/** TLS settings for requests over HTTPS. They mean what they mean to `tls.connect`. */
+/**
+ * TLS settings for requests over HTTPS. They mean what they mean to `tls.connect`.
+ *
+ * @example
+ * const tls: HttpTls = {
+ *   ca: await readFile('ca.pem'),
+ *   cert: await readFile('client.pem'),
+ *   key: await readFile('client.key'),
+ *   serverName: 'patroni.example',
+ * }
+ * patroni({ urls: ['https://10.0.0.7:8008'], tls })
+ */
 export interface HttpTls {
   /** Certificate authorities to trust, PEM. Default: those that Node.js trusts. */
   readonly ca?: string | Buffer | readonly (string | Buffer)[] | undefined
-  /** Client certificate, PEM, for a server that asks for one. */
+  /** Client certificate, PEM, for a server that asks for one. Default: none. */
   readonly cert?: string | Buffer | undefined
-  /** Private key of the client certificate, PEM. */
+  /** Private key of the client certificate, PEM. Default: none. */
   readonly key?: string | Buffer | undefined
   /** Name that the server's certificate must be valid for. Default: the host of the URL. */
   readonly serverName?: string | undefined

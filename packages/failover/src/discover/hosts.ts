@@ -28,6 +28,12 @@ const OF_THE_LIST: ReadonlySet<string> = new Set([
  * mean the primary here. Each node has the URL of its own host as `connection`.
  *
  * Throws `TypeError` for a malformed URL, a URL without hosts, or one that asks for standbys.
+ *
+ * @example
+ * const db = withFailover({
+ *   discover: hosts('postgres://app@a:5432,b:5433/shop?target_session_attrs=primary'),
+ *   pool: ({ connection }) => createPool({ driver, connection }),
+ * })
  */
 export function hosts(url: string): Discovery<HostNode> {
   if (typeof url !== 'string') {

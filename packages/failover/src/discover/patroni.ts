@@ -9,7 +9,17 @@ import {
 import type { DiscoveredNode, Discovery, DiscoveryContext } from './discovery.js'
 import { getJson, type HttpTls } from './get-json.js'
 
-/** Options of `patroni`. */
+/**
+ * Options of `patroni`.
+ *
+ * @example
+ * const discover = patroni({
+ *   urls: ['https://a:8008', 'https://b:8008'],
+ *   timeoutMs: 1_000,
+ *   tls: { ca: await readFile('ca.pem') },
+ *   zoneTag: 'availability-zone',
+ * })
+ */
 export interface PatroniOptions {
   /**
    * Base URLs of the REST APIs, such as `http://a:8008`. One that answers is enough; the others are
@@ -18,7 +28,7 @@ export interface PatroniOptions {
   urls: readonly (string | URL)[]
   /** Longest time for one request, in milliseconds. Default 2 000. */
   timeoutMs?: number | undefined
-  /** TLS settings for `https:` URLs. */
+  /** TLS settings for `https:` URLs. Default: what Node.js trusts. */
   tls?: HttpTls | undefined
   /** Name of the tag that contains the zone of a member. Default `zone`. */
   zoneTag?: string | undefined
@@ -42,6 +52,10 @@ const REPLICA: ReadonlySet<unknown> = new Set([
  * `nofailover` is ignored, because Patroni never promotes such a member.
  *
  * Throws `TypeError` or `RangeError` for wrong options.
+ *
+ * @example
+ * const urls = ['http://a:8008', 'http://b:8008', 'http://c:8008']
+ * const db = withFailover({ discover: patroni({ urls }), pool: nodePool })
  */
 export function patroni(options: PatroniOptions): Discovery {
   const { urls, timeoutMs, tls, zoneTag } = readOptions(options)

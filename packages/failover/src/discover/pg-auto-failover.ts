@@ -10,7 +10,17 @@ import {
 import { connectSession, type Library, readFields } from '@poolhouse/core/net'
 import type { DiscoveredNode, Discovery } from './discovery.js'
 
-/** Options of `pgAutoFailover`. */
+/**
+ * Options of `pgAutoFailover`.
+ *
+ * @example
+ * const discover = pgAutoFailover({
+ *   monitor: 'postgres://autoctl_node@monitor:5432/pg_auto_failover',
+ *   formation: 'default',
+ *   group: 0,
+ *   timeoutMs: 1_000,
+ * })
+ */
 export interface PgAutoFailoverOptions {
   /**
    * The monitor: its connection URL, as `pg_autoctl show uri --monitor` prints it, or a pool for
@@ -19,7 +29,7 @@ export interface PgAutoFailoverOptions {
   monitor: string | ConnectionPool
   /** Name of the formation. Default `default`. */
   formation?: string | undefined
-  /** Number of the group in the formation: above 0 only with Citus. Default 0. */
+  /** Number of the group in the formation, an integer: above 0 only with Citus. Default 0. */
   group?: number | undefined
   /**
    * Longest time for a log-in at the monitor, and for one answer, in milliseconds. Default 2 000.
@@ -78,6 +88,10 @@ const DRIVER: Driver = {
  * `pgautofailover.current_state`, as `autoctl_node` is.
  *
  * Throws `TypeError` or `RangeError` for wrong options.
+ *
+ * @example
+ * const monitor = 'postgres://autoctl_node@monitor:5432/pg_auto_failover'
+ * const db = withFailover({ discover: pgAutoFailover({ monitor }), pool: nodePool })
  */
 export function pgAutoFailover(options: PgAutoFailoverOptions): Discovery {
   const { pool, formation, group, timeoutMs } = readOptions(options)

@@ -10,7 +10,12 @@ import {
 } from '@poolhouse/core/kit'
 import { checkSource, describeSource, type NodeSource } from './node-source.js'
 
-/** How often and how patiently nodes are probed. */
+/**
+ * How often and how patiently nodes are probed.
+ *
+ * @example
+ * withFailover(nodes, { probe: { intervalMs: 500, timeoutMs: 300 } })
+ */
 export interface ProbeOptions {
   /**
    * Time between two probes of a node while there is a primary, in milliseconds, ± 20 %. Default
@@ -28,6 +33,9 @@ export interface ProbeOptions {
 /**
  * When silence on a busy connection makes the connection and its node suspect. Overrides the
  * `watchdog` option of the nodes' own pools.
+ *
+ * @example
+ * withFailover(nodes, { watchdog: { silenceMs: 1_000, probes: 3, everyMs: 250 } })
  */
 export interface WatchdogOptions {
   /**
@@ -47,7 +55,12 @@ export interface WatchdogOptions {
   everyMs?: number | undefined
 }
 
-/** How many calls wait for a primary, and how long. */
+/**
+ * How many calls wait for a primary, and how long.
+ *
+ * @example
+ * withFailover(nodes, { hold: { timeoutMs: 20_000, maxCalls: 500 } })
+ */
 export interface HoldOptions {
   /**
    * Longest time that a call waits for a primary, in milliseconds from the call. A shorter
@@ -61,33 +74,49 @@ export interface HoldOptions {
   maxCalls?: number | undefined
 }
 
-/** Options of `withFailover`. */
+/**
+ * Options of `withFailover`.
+ *
+ * @example
+ * const options: FailoverOptions = {
+ *   name: 'shop',
+ *   probe: { intervalMs: 500 },
+ *   watchdog: { silenceMs: 1_000 },
+ *   hold: { timeoutMs: 20_000, maxCalls: 500 },
+ *   fence: 'timeline',
+ *   minimumTimeline: 7, // fences servers of timelines 1 to 6
+ *   retryBudget: 0.2, // of the calls of the last ten seconds
+ * }
+ * const db = withFailover(nodes, options)
+ */
 export interface FailoverOptions {
   /** Name in messages, events and statistics. Default: made from the names of the nodes. */
   name?: string | undefined
-  /** How often and how patiently nodes are probed. */
+  /**
+   * How often and how patiently nodes are probed. Default `{ intervalMs: 1000, timeoutMs: 400 }`.
+   */
   probe?: ProbeOptions | undefined
   /**
    * When silence makes a node or a connection suspect. `false` turns the watchdog off, including
-   * that of the nodes' own pools.
+   * that of the nodes' own pools. Default `{ silenceMs: 2000, probes: 2 }`.
    */
   watchdog?: WatchdogOptions | false | undefined
   /**
    * How calls wait while there is no primary. With `false` they reject with `NoPrimaryError` at
-   * once, except during the first round of probes.
+   * once, except during the first round of probes. Default `{ timeoutMs: 10000, maxCalls: 1000 }`.
    */
   hold?: HoldOptions | false | undefined
   /**
-   * `timeline` (default): a server that claims to be primary on a lower timeline than one already
-   * seen gets no work. `off`: timelines and system identifiers are not read, for services that
-   * fence by themselves and hide these functions; as long as two servers claim to be primary there
-   * is then no primary.
+   * `timeline`: a server that claims to be primary on a lower timeline than one already seen gets
+   * no work. `off`: timelines and system identifiers are not read, for services that fence by
+   * themselves and hide these functions; as long as two servers claim to be primary there is then
+   * no primary. Default `timeline`.
    */
   fence?: 'timeline' | 'off' | undefined
   /**
    * Lowest timeline on which a primary is accepted, for example the one that an earlier process
-   * saw. A stale primary is then fenced even if it is the only server that answers. A whole number
-   * from 1. Default: none. Not allowed with `fence: 'off'`.
+   * saw. A stale primary is then fenced even if it is the only server that answers. An integer from
+   * 1. Default: none. Not allowed with `fence: 'off'`.
    */
   minimumTimeline?: number | undefined
   /**
@@ -101,9 +130,19 @@ export interface FailoverOptions {
    * `idempotencyKey`.
    */
   retryBudget?: number | undefined
-  /** Source of time. Default: the system's monotonic clock. */
+  /**
+   * Source of time. Default: the system's monotonic clock.
+   *
+   * @example
+   * withFailover(nodes, { clock: virtualClock() }) // of @poolhouse/core/testing
+   */
   clock?: Clock | undefined
-  /** Source of randomness for jitter, from 0 (included) to 1 (excluded). Default `Math.random`. */
+  /**
+   * Source of randomness for jitter, from 0 (included) to 1 (excluded). Default `Math.random`.
+   *
+   * @example
+   * withFailover(nodes, { random: () => 0.5 })
+   */
   random?: (() => number) | undefined
 }
 

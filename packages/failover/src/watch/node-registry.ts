@@ -27,13 +27,18 @@ import type { FailoverConfig } from '../options/failover-options.js'
 import type { NodeSource } from '../options/node-source.js'
 import { TopologyWatch } from './topology-watch.js'
 
-/** Options of `drain`. */
+/**
+ * Options of `drain`.
+ *
+ * @example
+ * await primary.drain('replica-b', { timeoutMs: 30_000, signal: AbortSignal.timeout(20_000) })
+ */
 export interface DrainOptions {
   /**
    * Longest time to wait for the work under way on the node, in milliseconds. Default: no limit.
    */
   timeoutMs?: number | undefined
-  /** Ends the wait; the node stays drained. */
+  /** Ends the wait; the node stays drained. Default: none. */
   signal?: AbortSignal | undefined
 }
 

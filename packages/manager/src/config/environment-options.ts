@@ -4,7 +4,12 @@ import { describeName, describeValue, refuseUnknownOptions } from '@poolhouse/co
 /** Variables of the environment. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** Which variables of the environment are read as databases. */
+/**
+ * Which variables of the environment are read as databases.
+ *
+ * @example
+ * await loadConfig({ env: { prefix: 'SHOP', names: ['app', 'orders'], variables: process.env } })
+ */
 export interface EnvironmentOptions {
   /**
    * The beginning of the variables, in capitals: with `SHOP` they are `SHOP_URL`,

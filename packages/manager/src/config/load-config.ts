@@ -21,17 +21,36 @@ import { importDefault } from './import-default.js'
 import { check, FILE } from './schema.js'
 import { SMALLEST_FILE } from './smallest-config.js'
 
-/** The contents of a configuration file. */
+/**
+ * The contents of a configuration file.
+ *
+ * @example
+ * const file: FileConfig = {
+ *   $schema: './poolhouse.schema.json',
+ *   databases: { app: { nodes: 'postgres://app@a,b,c/app', pool: { max: 20 } } },
+ *   budget: { perServer: 50 },
+ * }
+ */
 export interface FileConfig {
-  /** Path or URL of the JSON Schema, for editors. */
+  /** Path or URL of the JSON Schema, for editors. Default: none. */
   $schema?: string | undefined
-  /** The databases, by name. Drivers are named by their key. */
+  /** The databases, by name. Drivers are named by their key. Default: none. */
   databases?: Readonly<Record<string, string | DatabaseOptions>> | undefined
-  /** See `createManager`. */
+  /** The option `budget` of `createManager`. Default: that of `createManager`. */
   budget?: BudgetOptions | undefined
 }
 
-/** Options of `loadConfig`. */
+/**
+ * Options of `loadConfig`.
+ *
+ * @example
+ * const { databases, origins } = await loadConfig({
+ *   file: 'config/databases.json',
+ *   directory: import.meta.dirname,
+ *   env: { prefix: 'SHOP' },
+ *   code: { budget: { perServer: 50 } },
+ * })
+ */
 export interface LoadConfigOptions {
   /**
    * The file; `false` reads none. Default: `poolhouse.config` with the ending `.ts`, `.mts`,
@@ -45,7 +64,9 @@ export interface LoadConfigOptions {
    * variables of the process.
    */
   env?: Environment | EnvironmentOptions | false | undefined
-  /** Values from the code, which take precedence over the file and the environment. */
+  /**
+   * Values from the code, which take precedence over the file and the environment. Default: none.
+   */
   code?: FileConfig | undefined
 }
 
@@ -85,6 +106,9 @@ const ADDRESS: readonly (keyof DatabaseOptions)[] = [
  *
  * Rejects with `ConfigError`, which names the file, key or variable and never shows a value. A
  * `.ts`, `.mts` or `.cts` file needs Node.js 22.18 or newer, or `--import tsx`.
+ *
+ * @example
+ * const manager = createManager({ drivers: { pg: nodePostgres() }, ...(await loadConfig()) })
  */
 export async function loadConfig(options: LoadConfigOptions = {}): Promise<LoadedConfig> {
   refuseUnknownOptions('loadConfig', options, KNOWN)

@@ -276,6 +276,11 @@ function isOtherKind({ code }: z.core.$ZodIssue): boolean {
 /**
  * Returns the JSON Schema of a configuration file, for editors: write it beside the file and name
  * it there as `$schema`.
+ *
+ * @example
+ * import { writeFileSync } from 'node:fs'
+ *
+ * writeFileSync('poolhouse.schema.json', JSON.stringify(configJsonSchema(), null, 2))
  */
 export function configJsonSchema(): Record<string, unknown> {
   // What only code can hold (functions, drivers) is left open.

@@ -3,13 +3,28 @@ import type { ManagerHealth } from './health.js'
 
 /** What the handlers ask: a manager. */
 export interface HealthSource {
-  /** As `manager.health()`. */
+  /**
+   * As `manager.health()`.
+   *
+   * @example
+   * const { ready, reasons } = manager.health()
+   */
   health(): ManagerHealth
-  /** As `manager.ready()`. */
+  /**
+   * As `manager.ready()`.
+   *
+   * @example
+   * await manager.ready({ timeoutMs: 1_000 })
+   */
   ready(options?: { timeoutMs?: number | undefined }): Promise<void>
 }
 
-/** Options of `createHealthHandlers`. */
+/**
+ * Options of `createHealthHandlers`.
+ *
+ * @example
+ * const { livez, readyz } = createHealthHandlers(manager, { timeoutMs: 500, details: true })
+ */
 export interface HealthHandlerOptions {
   /**
    * Longest wait of a readiness request for databases that are not known to be ready, in
@@ -62,13 +77,35 @@ export interface HonoLikeContext<Response> {
 
 /** One check, as a handler for several frameworks. */
 export interface HealthHandler {
-  /** Returns the answer itself, for other frameworks. */
+  /**
+   * Returns the answer itself, for other frameworks.
+   *
+   * @example
+   * const { status, body } = await createHealthHandlers(manager).readyz.answer()
+   */
   answer(): Promise<HealthAnswer>
-  /** For `node:http` and Express: `app.get('/readyz', readyz.node)`. */
+  /**
+   * For `node:http` and Express.
+   *
+   * @example
+   * expressApp.get('/readyz', createHealthHandlers(manager).readyz.node)
+   */
   node(request: unknown, response: NodeResponse): Promise<void>
-  /** For Fastify: `app.get('/readyz', readyz.fastify)`. */
+  /**
+   * For Fastify.
+   *
+   * @example
+   * app.get('/readyz', createHealthHandlers(manager).readyz.fastify)
+   */
   fastify(request: unknown, reply: FastifyLikeReply): Promise<unknown>
-  /** For Hono: `app.get('/readyz', readyz.hono)`. */
+  /**
+   * For Hono.
+   *
+   * @example
+   * import { Hono } from 'hono'
+   *
+   * new Hono().get('/readyz', createHealthHandlers(manager).readyz.hono)
+   */
   hono<Response>(context: HonoLikeContext<Response>): Promise<Response>
 }
 
@@ -90,6 +127,11 @@ const KNOWN: ReadonlySet<string> = new Set(['timeoutMs', 'details'])
  * Makes the handlers of `/livez` and `/readyz`. Failures of databases become answers and are never
  * thrown. The answers hold only the status unless `details` is set. Throws `TypeError` for unknown
  * options.
+ *
+ * @example
+ * const { livez, readyz } = createHealthHandlers(manager)
+ * app.get('/livez', livez.fastify)
+ * app.get('/readyz', readyz.fastify)
  */
 export function createHealthHandlers(
   manager: HealthSource,

@@ -1,6 +1,15 @@
 /**
  * How many connections this process may have to each server, for all databases and tenants
  * together.
+ *
+ * @example
+ * const budget: BudgetOptions = {
+ *   perServer: 60, // connections
+ *   instances: 4, // processes
+ *   servers: { 'small.example:5432': 20 },
+ *   logInsPerSecond: 100,
+ * }
+ * createManager({ ...options, budget })
  */
 export interface BudgetOptions {
   /**
@@ -17,7 +26,7 @@ export interface BudgetOptions {
    * count each other every ten seconds. Default 1.
    */
   instances?: number | 'discover' | undefined
-  /** Limits of single servers, by `host:port`, in the place of `perServer`. */
+  /** Limits of single servers, by `host:port`, in the place of `perServer`. Default: none. */
   servers?: Readonly<Record<string, number>> | undefined
   /**
    * How many log-ins a server carries out per second, for all processes together. After a failover

@@ -15,6 +15,10 @@ export interface DatabasePool<Raw = unknown> extends Pool<Raw> {
   /**
    * Returns a view whose calls are all reads: on a replica that is fresh enough, or, if there is
    * none, on the primary.
+   *
+   * @example
+   * const reader = manager.tenant('acme').reader({ maxStalenessMs: 1_000 })
+   * const { rows } = await reader.query('select * from orders')
    */
   reader(options?: ReaderOptions): Pool<Raw>
 }
@@ -23,12 +27,22 @@ export interface DatabasePool<Raw = unknown> extends Pool<Raw> {
 export interface NamedDatabase<Raw = unknown> extends DatabasePool<Raw> {
   /** Which server is the primary and which are replicas; undefined for a single server. */
   readonly topology: Topology | undefined
-  /** Says where a statement would go now, and why. Sends nothing. */
+  /**
+   * Says where a statement would go now, and why. Sends nothing.
+   *
+   * @example
+   * const { node, reason } = manager.database('app').explainRoute('select 1', { intent: 'read' })
+   */
   explainRoute(statement: string | Statement, options?: QueryOptions): RouteExplanation
   /**
    * Returns a read-your-writes view for one user, request or job: its reads see its own writes and
    * never go back in time. `token` continues a former session. Works like `session` of
    * `withReplicas`, also with `runWith` and the middleware.
+   *
+   * @example
+   * const session = manager.database('app').session(request.cookies.token)
+   * await session.query('insert into orders(id) values (7)')
+   * response.setCookie('token', session.token)
    */
   session(token?: string, options?: ReplicaSessionOptions): ReplicaSession<Raw>
   /**

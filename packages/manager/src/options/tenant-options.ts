@@ -1,6 +1,11 @@
 import type { ConnectionOptions } from '@poolhouse/core'
 
-/** What one tenant may use. */
+/**
+ * What one tenant may use.
+ *
+ * @example
+ * const limits: TenantLimits = { max: 4, maxPending: 100, weight: 2 }
+ */
 export interface TenantLimits {
   /**
    * Most connections at a time to one server. Default 6. Where the database has a `multiplex` with
@@ -27,35 +32,60 @@ export interface TenantSchema {
   also?: readonly string[] | undefined
 }
 
-/** Where the data of a tenant is. Takes exactly one of `database`, `schema` and `settings`. */
+/**
+ * Where the data of a tenant is. Takes exactly one of `database`, `schema` and `settings`.
+ *
+ * @example
+ * const ownDatabase: TenantTarget = { on: 'app', database: 'acme', user: 'acme', password }
+ * const ownSchema: TenantTarget = { on: 'app', schema: 'acme', limits: { max: 4 } }
+ * const rows: TenantTarget = { on: 'app', settings: { 'app.tenant': 'acme' } } // by RLS policies
+ */
 export interface TenantTarget {
-  /**
-   * The named database whose servers, user and driver it uses. May be left out if there is only
-   * one.
-   */
+  /** The named database whose servers, user and driver it uses. Default: the only one there is. */
   on?: string | undefined
-  /** Its own database on those servers. At most 63 bytes. */
+  /** Its own database on those servers. At most 63 bytes. Default: none. */
   database?: string | undefined
   /**
    * Its own schema in the named database. Its sessions are its own, with that `search_path`. With a
-   * name alone, only that schema and `pg_catalog` are searched; see `TenantSchema`.
+   * name alone, only that schema and `pg_catalog` are searched; see `TenantSchema`. Default: none.
+   *
+   * @example
+   * const target: TenantTarget = { schema: { name: 'acme', also: ['extensions'] } }
    */
   schema?: string | TenantSchema | undefined
   /**
    * Row-level security: settings such as `{ 'app.tenant': id }` that the policies read. The
    * connections are those of the named database. Each call runs in a transaction that starts with
-   * `set_config(name, value, true)`, so that the next borrower finds no trace of it.
+   * `set_config(name, value, true)`, so that the next borrower finds no trace of it. Default: none.
    */
   settings?: Readonly<Record<string, string>> | undefined
   /** User to log in as. Default: the user of the named database. Not with `settings`. */
   user?: string | undefined
-  /** Password of `user`, or a function that fetches it. */
+  /**
+   * Password of `user`, or a function that fetches it. Default: that of the named database; none
+   * with a `user` of its own.
+   */
   password?: ConnectionOptions['password']
   /** Its limits. Default: `tenants.limits`. */
   limits?: TenantLimits | undefined
 }
 
-/** How tenants are found, and how long their pools are kept. */
+/**
+ * How tenants are found, and how long their pools are kept.
+ *
+ * @example
+ * createManager({
+ *   ...options,
+ *   tenants: {
+ *     resolve: (id) => directory.get(id),
+ *     ttlMs: 30_000,
+ *     negativeTtlMs: 1_000,
+ *     limits: { max: 4 },
+ *     idleMs: 5 * 60_000,
+ *     maxPools: 200, // tenants
+ *   },
+ * })
+ */
 export interface TenantOptions {
   /**
    * Says where the data of a tenant is; undefined or null for an unknown tenant. At most one call
@@ -67,7 +97,9 @@ export interface TenantOptions {
   ttlMs?: number | undefined
   /** How long an unknown tenant is remembered as such, in milliseconds. Default 5 000. */
   negativeTtlMs?: number | undefined
-  /** Limits of tenants whose target sets none. */
+  /**
+   * Limits of tenants whose target sets none. Default `{ max: 6, maxPending: 1000, weight: 1 }`.
+   */
   limits?: TenantLimits | undefined
   /**
    * Pools of a tenant that were unused for this long are closed, in milliseconds. Default 60 000.

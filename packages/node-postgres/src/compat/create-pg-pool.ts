@@ -7,22 +7,29 @@ import { libraryOf } from './pg-library.js'
 import { type PgPoolReads, readTarget } from './read-target.js'
 import { shownOptions } from './shown-options.js'
 
-/** Options of `createPgPool`. */
+/**
+ * Options of `createPgPool`.
+ *
+ * @example
+ * createPgPool(db, { checkout: 'lazy', reads: { maxStalenessMs: 1_000 }, doubleRelease: 'warn' })
+ */
 export interface CreatePgPoolOptions {
   /**
-   * What `connect()` hands out: `eager` (default) is a connection of the primary from the start;
-   * `lazy` is a client that picks its server at the first statement, keeps it while a transaction,
-   * a cursor, a COPY, a LISTEN or a session setting is open, and gives it back after that.
+   * What `connect()` hands out: `eager` is a connection of the primary from the start; `lazy` is a
+   * client that picks its server at the first statement, keeps it while a transaction, a cursor, a
+   * COPY, a LISTEN or a session setting is open, and gives it back after that. Default `eager`.
    */
   checkout?: 'eager' | 'lazy' | undefined
   /**
-   * Where reads go, over a pool with replicas. `auto` (default): where the pool would send them, by
-   * its `classify`, by hints and by `runWith`, in one session for the whole facade, so that reads
-   * see what was written through it. `primary`: nowhere but to the primary. An object: as `auto`,
-   * with these bounds. A tenant has no session, so its reads go to the primary.
+   * Where reads go, over a pool with replicas. `auto`: where the pool would send them, by its
+   * `classify`, by hints and by `runWith`, in one session for the whole facade, so that reads see
+   * what was written through it. `primary`: nowhere but to the primary. An object: as `auto`, with
+   * these bounds. A tenant has no session, so its reads go to the primary. Default `auto`.
    */
   reads?: 'auto' | 'primary' | PgPoolReads | undefined
-  /** What a second `release()` of a client does: `throw` (default) as `pg` does, or `warn`. */
+  /**
+   * What a second `release()` of a client does: `throw` as `pg` does, or `warn`. Default `throw`.
+   */
   doubleRelease?: 'throw' | 'warn' | undefined
 }
 
@@ -38,9 +45,8 @@ const KNOWN_OPTIONS: ReadonlySet<string> = new Set(['checkout', 'reads', 'double
  * `end()` closes `pool`, once it is the last facade over it; a view, such as a session or a tenant,
  * closes itself alone.
  *
- * ```ts
+ * @example
  * const db = drizzle(createPgPool(pool))
- * ```
  */
 export function createPgPool(pool: Pool, options: CreatePgPoolOptions = {}): PgPool {
   checkPool(pool)

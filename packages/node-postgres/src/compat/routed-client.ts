@@ -43,6 +43,10 @@ export class Client extends pg.Client {
    * A class that knows the roles of these pools: with `Client.bind({ app: pool })` the hosts
    * `app.primary` and `app.replica`, and, as there is only one pool, `primary` and `replica`.
    * Throws `TypeError` without a pool, and `ConfigError` for one over another driver.
+   *
+   * @example
+   * const BoundClient = Client.bind({ app: primary })
+   * const client = new BoundClient({ host: 'app.primary', user: 'app', database: 'shop' })
    */
   static override bind(pools: Readonly<Record<string, Pool>>): typeof Client {
     const hosts = new RoleHosts(pools)
@@ -51,7 +55,14 @@ export class Client extends pg.Client {
     }
   }
 
-  /** Looks the role up, then connects as `pg.Client` does. */
+  /**
+   * Looks the role up, then connects as `pg.Client` does.
+   *
+   * @example
+   * const BoundClient = Client.bind({ app: primary })
+   * const client = new BoundClient({ host: 'app.replica', user: 'app', database: 'shop' })
+   * await client.connect()
+   */
   override connect(): Promise<pg.Client>
   override connect(callback: ConnectCallback): void
   override connect(callback?: ConnectCallback): Promise<pg.Client> | undefined {

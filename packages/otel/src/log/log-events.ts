@@ -16,14 +16,19 @@ export type Logger = {
   readonly [Level in LogLevel]: (...line: never[]) => unknown
 }
 
-/** Options of `logEvents`. */
+/**
+ * Options of `logEvents`.
+ *
+ * @example
+ * logEvents(pool, console, { events: ['topology', 'error'], levels: { topology: 'warn' } })
+ */
 export interface LogEventsOptions {
   /**
    * The events to log. Default: all but `acquire` and `release`, which come with every call. A
    * listener for `leak` takes the place of the process warning.
    */
   events?: readonly PoolEventName[] | undefined
-  /** Other levels for some events, such as `{ connect: 'info' }`. */
+  /** Other levels for some events, such as `{ connect: 'info' }`. Default: none. */
   levels?: Partial<Readonly<Record<PoolEventName, LogLevel>>> | undefined
 }
 
@@ -37,6 +42,10 @@ const NAMES: readonly PoolEventName[] = EVENT_LINES.map(({ event }) => event)
  * sentence, and fields that can be searched for. No line holds values or passwords, and each
  * message stands in it once. Returns the function that ends it. Throws `TypeError` for what is no
  * pool, no logger, and for wrong options.
+ *
+ * @example
+ * const end = logEvents(manager, pino())
+ * end()
  */
 export function logEvents(
   target: Pool | Observable,

@@ -5,7 +5,12 @@ import { Buckets } from './buckets.js'
 import type { MetricInfo } from './metric-table.js'
 import type { Histograms, Recorder } from './recorder.js'
 
-/** Options of `metricProducer`. */
+/**
+ * Options of `metricProducer`.
+ *
+ * @example
+ * metricProducer({ temporality: 'delta' })
+ */
 export interface MetricProducerOptions {
   /**
    * Whether values add up since the start, or since the last collection. What the exporter of the
@@ -19,7 +24,12 @@ export interface MetricProducerOptions {
  * instruments cost a call more than a microsecond for each value. Views do not apply to it.
  */
 export interface PoolhouseMetricProducer {
-  /** What the reader calls: the collected histograms, in the form of the SDK. */
+  /**
+   * What the reader calls: the collected histograms, in the form of the SDK.
+   *
+   * @example
+   * const histograms = await metricProducer().collect() // what the SDK's reader does
+   */
   collect(options?: unknown): Promise<never>
 }
 
@@ -38,6 +48,13 @@ const HISTOGRAM = 0
 /**
  * Makes a producer to give to one reader, as `metricProducers: [producer]`, and to `instrument`, as
  * `metrics: producer`. Throws `TypeError` for wrong options.
+ *
+ * @example
+ * import { MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics'
+ *
+ * const producer = metricProducer()
+ * const reader = new PeriodicExportingMetricReader({ exporter, metricProducers: [producer] })
+ * instrument(pool, { meterProvider: new MeterProvider({ readers: [reader] }), metrics: producer })
  */
 export function metricProducer(options: MetricProducerOptions = {}): PoolhouseMetricProducer {
   refuseUnknownOptions('metricProducer', options, new Set(['temporality']))

@@ -12,7 +12,12 @@ import { registerMetric } from './exposition.js'
 import { PROMETHEUS_METRICS } from './prometheus-table.js'
 import { look, type View } from './view.js'
 
-/** Options of `metricsHandler`. */
+/**
+ * Options of `metricsHandler`.
+ *
+ * @example
+ * metricsHandler(manager, { tenants: true, labels: { service: 'orders' } })
+ */
 export interface MetricsHandlerOptions {
   /**
    * Whether the pools of tenants are shown one by one, at most the 100 with the most connections:
@@ -47,11 +52,22 @@ export interface MetricsResponse {
 export interface MetricsHandler {
   /** Answers GET with the metrics, HEAD with their headers, and anything else with 405. */
   (request: MetricsRequest, response: MetricsResponse): Promise<void>
-  /** Returns the metrics as text, for other frameworks and for files. */
+  /**
+   * Returns the metrics as text, for other frameworks and for files.
+   *
+   * @example
+   * const text = await metricsHandler(pool).metrics()
+   */
   metrics(): Promise<string>
   /** Media type of that text. */
   readonly contentType: string
-  /** Counts events no more. Idempotent. */
+  /**
+   * Counts events no more. Idempotent.
+   *
+   * @example
+   * const metrics = metricsHandler(pool)
+   * metrics.stop()
+   */
   stop(): void
 }
 
@@ -65,6 +81,9 @@ const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
  * and has a registry of its own, so that it meets no metric of the application. Counts failovers,
  * holds and other events from now on. Throws `TypeError` for what is no pool or manager, and for
  * wrong options.
+ *
+ * @example
+ * expressApp.get('/metrics', metricsHandler(manager))
  */
 export function metricsHandler(
   target: Pool | Observable,

@@ -1,13 +1,19 @@
 import { type Span, type SpanContext, trace } from '@opentelemetry/api'
 import { checkBoolean, describeValue, refuseUnknownOptions } from '@poolhouse/core/kit'
 
-/** What comments say. */
+/**
+ * What comments say.
+ *
+ * @example
+ * const tags = { application: 'shop', route: () => currentRoute() }
+ * instrument(pool, { sqlcommenter: { traceparent: false, tags } })
+ */
 export interface SqlCommenterOptions {
   /** Whether they name the span of the statement, as W3C trace context does. Default true. */
   traceparent?: boolean | undefined
   /**
    * Further keys with their values, such as `{ application: 'shop' }`. A function is asked at each
-   * call, and returns undefined to leave its key out.
+   * call, and returns undefined to leave its key out. Default: none.
    */
   tags?: Readonly<Record<string, string | (() => string | undefined)>> | undefined
 }

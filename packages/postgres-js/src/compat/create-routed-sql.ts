@@ -25,15 +25,38 @@ import { targetOver } from './sql-target.js'
 import { beginTransaction } from './sql-transaction.js'
 import { StatementWriter } from './write-statement.js'
 
-/** What reads of a routed `sql` accept, as in `reader()` of a pool with replicas. */
+/**
+ * What reads of a routed `sql` accept, as in `reader()` of a pool with replicas.
+ *
+ * @example
+ * createRoutedSql(jsDb, { reads: { maxStalenessMs: 1_000, maxStalenessBytes: 1_048_576 } })
+ */
 export interface RoutedReads {
-  /** Oldest data that a read accepts, in milliseconds. */
+  /** Oldest data that a read accepts, in milliseconds. Default: that of the pool. */
   readonly maxStalenessMs?: number | undefined
-  /** Most write-ahead log that a replica may have left to replay, in bytes. */
+  /**
+   * Most write-ahead log that a replica may have left to replay, in bytes. Default: that of the
+   * pool.
+   */
   readonly maxStalenessBytes?: number | undefined
 }
 
-/** Options of `createRoutedSql`. */
+/**
+ * Options of `createRoutedSql`.
+ *
+ * @example
+ * import postgres from 'postgres'
+ *
+ * const sql = createRoutedSql(jsDb, {
+ *   postgres,
+ *   reads: { maxStalenessMs: 1_000 },
+ *   checkout: 'lazy',
+ *   types: { bigint: postgres.BigInt },
+ *   transform: postgres.camel,
+ *   debug: true,
+ *   fetch_types: false,
+ * })
+ */
 export interface RoutedSqlOptions {
   /**
    * The application's copy of `postgres`, whose classes queries, helpers and errors have. Default:
@@ -41,14 +64,14 @@ export interface RoutedSqlOptions {
    */
   postgres?: PostgresLike | PostgresNamespace | undefined
   /**
-   * Where reads go. `auto` (default): a statement that the pool's `classify` takes for a read goes
-   * to a replica that has everything that this `sql` has written. `primary`: all to the primary.
-   * An object says in addition to `auto` how old the data may be.
+   * Where reads go. `auto`: a statement that the pool's `classify` takes for a read goes to a
+   * replica that has everything that this `sql` has written. `primary`: all to the primary. An
+   * object says in addition to `auto` how old the data may be. Default `auto`.
    */
   reads?: 'auto' | 'primary' | RoutedReads | undefined
   /**
-   * What `reserve()` gives: `eager` (default) a connection of the primary; `lazy` one that takes a
-   * connection only for transactions and session settings, and routes each other statement.
+   * What `reserve()` gives: `eager` a connection of the primary; `lazy` one that takes a connection
+   * only for transactions and session settings, and routes each other statement. Default `eager`.
    */
   checkout?: 'eager' | 'lazy' | undefined
   /** Types of the application, as postgres.js takes them. Default: none beyond its own. */
@@ -90,11 +113,10 @@ const REFUSED: Readonly<Record<string, string>> = {
  * Throws `TypeError` and `RangeError` for wrong options, and `ConfigError` for a pool over another
  * driver and for a version of postgres.js that has not been tried.
  *
- * ```ts
+ * @example
  * import { drizzle } from 'drizzle-orm/postgres-js'
  *
  * const db = drizzle({ client: createRoutedSql(pool) })
- * ```
  */
 export function createRoutedSql(pool: Pool, options: RoutedSqlOptions = {}): RoutedSql {
   checkPool(pool)

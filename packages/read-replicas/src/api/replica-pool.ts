@@ -12,6 +12,10 @@ export interface ReplicaPool<Raw = unknown> extends Pool<Raw> {
    * A view on which every call is a read. A write on it rejects with `ReadIntentError`, on
    * whichever server it lands. Closing the view closes only the view. Throws `TypeError` or
    * `RangeError` for wrong options.
+   *
+   * @example
+   * const reader = db.reader({ maxStalenessMs: 1_000 })
+   * const { rows } = await reader.query('select count(*) from orders')
    */
   reader(options?: ReaderOptions): Pool<Raw>
   /**
@@ -23,12 +27,21 @@ export interface ReplicaPool<Raw = unknown> extends Pool<Raw> {
    * seen nothing. A token that is malformed, forged, of another cluster or lost by a failover makes
    * no call fail, unless `onLostToken` says so: reads then go to the primary, and a `token` event
    * reports it. Throws `TypeError` or `RangeError` for wrong arguments.
+   *
+   * @example
+   * const session = db.session(request.cookies.token)
+   * await session.query('insert into orders(id) values ($1)', [7])
+   * await session.reader().query('select * from orders') // has order 7
+   * response.setCookie('token', session.token)
    */
   session(token?: string, options?: ReplicaSessionOptions): ReplicaSession<Raw>
   /**
    * Says where the statement would go now, and why. Does not send it. `options` are those of
    * `query`. Throws `TypeError` or `RangeError` for wrong arguments, and for a wrong hint what
    * `query` would reject with.
+   *
+   * @example
+   * const { node, reason } = db.explainRoute('select 1', { intent: 'read' })
    */
   explainRoute(statement: string | Statement, options?: QueryOptions): RouteExplanation
   /**
@@ -55,6 +68,9 @@ export interface ReplicaSession<Raw = unknown> extends Pool<Raw> {
   /**
    * Returns a token that covers everything that the session has seen. Asks the nodes that it has
    * read from since they were last asked; concurrent calls share the questions.
+   *
+   * @example
+   * response.setCookie('token', await session.freshToken())
    */
   freshToken(): Promise<string>
   /**
@@ -62,12 +78,18 @@ export interface ReplicaSession<Raw = unknown> extends Pool<Raw> {
    * it. For another token of the same user, such as a cookie besides a header. A bad token has the
    * effect that `session(token)` describes; an empty one has none. Throws `TypeError` if it is no
    * string.
+   *
+   * @example
+   * session.see(token) // of a header, beside the cookie
    */
   see(token: string): void
   /**
    * Resolves with whether a replica that fits has everything that the session has seen, now or
    * within `waitMs` milliseconds. For a queue that would rather put a job back once than read from
    * the primary.
+   *
+   * @example
+   * if (!(await session.caughtUp({ waitMs: 500 }))) log.info('back into the queue')
    */
   caughtUp(options?: { waitMs?: number | undefined }): Promise<boolean>
   /**
@@ -78,6 +100,9 @@ export interface ReplicaSession<Raw = unknown> extends Pool<Raw> {
   /**
    * A view on which every call is a read of this session. Throws `TypeError` or `RangeError` for
    * wrong options.
+   *
+   * @example
+   * const { rows } = await session.reader().query('select * from orders')
    */
   reader(options?: ReaderOptions): Pool<Raw>
 }

@@ -7,15 +7,30 @@ import type { ReplicaSession } from './replica-pool.js'
 /**
  * What `runWith` says about all calls inside it. Options of a call, a reader or a session come
  * first.
+ *
+ * @example
+ * const options: RunWithOptions = {
+ *   intent: 'read',
+ *   maxStalenessMs: 1_000,
+ *   maxStalenessBytes: 1_048_576,
+ *   session: db.session(token),
+ * }
+ * await runWith(options, () => handle(request))
  */
 export interface RunWithOptions {
-  /** The intent of calls that declare none themselves. */
+  /** The intent of calls that declare none themselves. Default: that around it, or none. */
   intent?: Intent | undefined
-  /** Oldest data that reads accept, in milliseconds. */
+  /** Oldest data that reads accept, in milliseconds. Default: that around it, or the pool's. */
   maxStalenessMs?: number | undefined
-  /** Most write-ahead log that a replica may have left to replay, in bytes. */
+  /**
+   * Most write-ahead log that a replica may have left to replay, in bytes. Default: that around it,
+   * or the pool's.
+   */
   maxStalenessBytes?: number | undefined
-  /** The session of all calls on its pool and on readers of that pool. */
+  /**
+   * The session of all calls on its pool and on readers of that pool. Default: that around it, or
+   * none.
+   */
   session?: ReplicaSession | undefined
 }
 
@@ -37,9 +52,8 @@ const shared = globalThis as { [KEY]?: AsyncLocalStorage<RunWithOptions> }
  * job, a test. Calls nest: what the inner one leaves out is taken from the outer one. Returns what
  * `fn` returns. Throws `TypeError` or `RangeError` for wrong options.
  *
- * ```ts
+ * @example
  * await runWith({ intent: 'read', session: db.session(token) }, () => handle(request))
- * ```
  */
 export function runWith<R>(options: RunWithOptions, fn: () => R): R {
   const where = 'runWith'
@@ -72,6 +86,9 @@ export function ambient(): RunWithOptions | undefined {
  * What is said about a call apart from its own options: by `runWith` around it, or else by a hint
  * at the beginning of its text. Undefined if nothing is said. For pools over replica pools, which
  * could otherwise bypass both. Throws `TypeError` for a hint that is neither read nor write.
+ *
+ * @example
+ * annotationOf('-- poolhouse: read\nselect 1')?.intent // read
  */
 export function annotationOf(text: string | undefined): RunWithOptions | undefined {
   const around = ambient()

@@ -11,9 +11,8 @@ import { NO_NAMES, type OwnNames } from './own-names.js'
  * Throws `TypeError` or `RangeError` for unknown or wrong options, and for `reads` that must never
  * run on a replica.
  *
- * ```ts
+ * @example
  * const classify = lexerClassifier({ mode: 'optimistic', writes: ['app.take_turn'] })
- * ```
  */
 export function lexerClassifier(options: ClassifierOptions = {}): StatementClassifier {
   const { mode, rules } = readClassifierOptions('lexerClassifier', options)

@@ -27,10 +27,9 @@ const KEPT = 1_000
  * Resolves when the module is loaded. Rejects with `TypeError` or `RangeError` for unknown or wrong
  * options, and with `Error` if `libpg-query` cannot be loaded.
  *
- * ```ts
+ * @example
  * const classify = await parserClassifier({ mode: 'optimistic' })
  * const db = withReplicas(primary, replicas, { classify })
- * ```
  */
 export async function parserClassifier(
   options: ClassifierOptions = {},

@@ -38,12 +38,15 @@ export type ExpressMiddleware<Request extends ExpressRequest = ExpressRequest> =
  * method of the request is the intent of the calls that declare none. Put it before the routes.
  * Throws `TypeError` or `RangeError` for wrong options.
  *
- * ```ts
- * app.use(expressReplicas(db, { intent: (req) => (req.path === '/search' ? 'read' : undefined) }))
- * app.post('/orders', async (req, res) => res.json(await db.query('insert …'))) // primary
- * // A replica that has the order:
- * app.get('/orders', async (req, res) => res.json((await db.query('select …')).rows))
- * ```
+ * @example
+ * expressApp.use(expressReplicas(db))
+ * expressApp.post('/orders', async (req, res) => {
+ *   await db.query('insert into orders(id) values ($1)', [req.body.id]) // on the primary
+ *   res.end()
+ * })
+ * expressApp.get('/orders', async (_req, res) => {
+ *   res.json((await db.query('select * from orders')).rows) // on a replica that has the order
+ * })
  */
 export function expressReplicas<Request extends ExpressRequest = ExpressRequest>(
   db: ReplicaPool,
@@ -131,6 +134,10 @@ export type FastifyPlugin = (
 /**
  * The same as a plugin for Fastify (4 and 5): `app.register(fastifyReplicas(db))`, before the
  * routes. See `expressReplicas`.
+ *
+ * @example
+ * app.register(fastifyReplicas(db)) // before the routes
+ * app.get('/orders', async () => (await db.query('select * from orders')).rows)
  */
 export function fastifyReplicas<Request extends FastifyRequest = FastifyRequest>(
   db: ReplicaPool,
@@ -189,7 +196,16 @@ export type HonoMiddleware<Context extends HonoContext = HonoContext> = (
   next: () => Promise<void>,
 ) => Promise<void>
 
-/** The same for Hono (4): `app.use(honoReplicas(db))`, before the routes. See `expressReplicas`. */
+/**
+ * The same for Hono (4): `app.use(honoReplicas(db))`, before the routes. See `expressReplicas`.
+ *
+ * @example
+ * import { Hono } from 'hono'
+ *
+ * const app = new Hono()
+ * app.use(honoReplicas(db)) // before the routes
+ * app.get('/orders', async (c) => c.json((await db.query('select * from orders')).rows))
+ */
 export function honoReplicas<Context extends HonoContext = HonoContext>(
   db: ReplicaPool,
   options?: RequestOptions<Context>,

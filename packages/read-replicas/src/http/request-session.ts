@@ -10,12 +10,32 @@ import type { ReplicaPool, ReplicaSession } from '../api/replica-pool.js'
 import { type RunWithOptions, runWith } from '../api/run-with.js'
 import { HandedTokens, SHARED } from './handed-tokens.js'
 
-/** Options of the middleware, the same for all frameworks. */
+/**
+ * Options of the middleware, the same for all frameworks.
+ *
+ * @example
+ * app.register(
+ *   fastifyReplicas(db, {
+ *     cookie: 'shop_token',
+ *     secure: true,
+ *     maxAgeSeconds: 300,
+ *     header: false,
+ *     monotonicReads: true,
+ *     maxStalenessMs: 2_000,
+ *   }),
+ * )
+ */
 export interface RequestOptions<Request> {
   /**
    * The intent of a request, and of every call on the pool that declares none. Default: `read` for
    * GET, HEAD and OPTIONS, and `write` for all other methods. The function may return undefined for
    * the default, so that it needs to name only the exceptions.
+   *
+   * @example
+   * const isSearch = (path: string) => path === '/search' // a POST that only reads
+   * expressApp.use(
+   *   expressReplicas(db, { intent: (req) => (isSearch(req.path) ? 'read' : undefined) }),
+   * )
    */
   intent?: ((request: Request) => Intent | undefined) | undefined
   /**

@@ -1,6 +1,6 @@
 import type { ReplicaNode } from '../nodes/replica-node.js'
 import type { ReplicaSet } from '../nodes/replica-set.js'
-import type { ReadTerms } from '../options/replicas-options.js'
+import type { ReadTerms } from '../options/replicas-config.js'
 import type { Balancer } from './balancer.js'
 
 /** What all routes of a pool have in common. */

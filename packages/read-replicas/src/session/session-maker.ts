@@ -4,10 +4,10 @@ import type { Background } from '../base/background.js'
 import type { RoutingCounters } from '../base/routing-counters.js'
 import {
   type ReadTerms,
-  type ReplicaSessionOptions,
   type ReplicasConfig,
   readSessionOptions,
-} from '../options/replicas-options.js'
+} from '../options/replicas-config.js'
+import type { ReplicaSessionOptions } from '../options/replicas-options.js'
 import { TokenCodec } from '../position/session-token.js'
 import type { Positions } from './positions.js'
 import { SessionMemory, type TokenPolicy } from './session-memory.js'

@@ -18,7 +18,20 @@ export interface CertificateTimes {
   readonly validTo?: Date | undefined
 }
 
-/** What kind of cluster to start. Every option may be left out. */
+/**
+ * What kind of cluster to start. Every option may be left out.
+ *
+ * @example
+ * await using cluster = await startCluster({
+ *   replicas: 1,
+ *   synchronous: true,
+ *   settings: { max_connections: 50, log_statement: 'all' },
+ *   tls: true,
+ *   auth: 'scram-sha-256',
+ *   binaries: '/usr/lib/postgresql/17/bin',
+ *   database: 'shop',
+ * })
+ */
 export interface ClusterOptions {
   /** Number of streaming replicas, 0 to 8. Default 2. */
   replicas?: number
@@ -30,7 +43,8 @@ export interface ClusterOptions {
   synchronous?: boolean
   /**
    * Server settings for every node, as in `postgresql.conf`; they win over the kit's. Settings that
-   * the kit must own (`port`, `listen_addresses`, `primary_conninfo`, …) are refused.
+   * the kit must own (`port`, `listen_addresses`, `primary_conninfo`, …) are refused. Default: none
+   * beyond the kit's.
    */
   settings?: Record<string, string | number | boolean>
   /**

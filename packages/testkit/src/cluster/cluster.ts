@@ -23,13 +23,26 @@ export interface Cluster extends AsyncDisposable {
    * A planned change: stops the primary, waits until `to` (default: the most advanced running
    * replica) has everything, promotes it and starts the old primary as its replica. Returns the
    * new primary when the old one streams from it.
+   *
+   * @example
+   * const primary = await cluster.switchover(cluster.replicas[0])
    */
   switchover(to?: ClusterNode): Promise<ClusterNode>
   /**
    * Promotes the running replica that has received most and points the others at it. The old
    * primary is left as it is: if it still runs, there are two. Throws when no replica runs.
+   *
+   * @example
+   * await cluster.primary.kill()
+   * const primary = await cluster.failover()
    */
   failover(): Promise<ClusterNode>
-  /** Ends all servers and removes everything from the disk. May be called more than once. */
+  /**
+   * Ends all servers and removes everything from the disk. May be called more than once.
+   *
+   * @example
+   * const cluster = await startCluster()
+   * await cluster.stop()
+   */
   stop(): Promise<void>
 }

@@ -22,13 +22,12 @@ const PROGRAMS = 'POOLHOUSE_TEST_PG_BIN'
  * global set-up of a test runner. All of it goes when the result is disposed of, and in any case
  * when this process ends. Throws as `startCluster` does.
  *
- * ```ts
+ * @example
  * // vitest: test.globalSetup
  * export default async () => {
  *   const shared = await shareServerFiles()
  *   return () => shared[Symbol.asyncDispose]()
  * }
- * ```
  */
 export async function shareServerFiles(): Promise<AsyncDisposable> {
   const options = resolveClusterOptions()

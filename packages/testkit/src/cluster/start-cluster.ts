@@ -35,12 +35,11 @@ const PORT_ATTEMPTS = 5
  * Throws a `TypeError` or `RangeError` for bad options, and an error with the end of the server's
  * log when a node does not start.
  *
- * ```ts
+ * @example
  * await using cluster = await startCluster({ replicas: 2, synchronous: true })
  * await cluster.primary.kill()
  * const primary = await cluster.failover()
  * await cluster.nodes[0]?.rejoinAs(primary)
- * ```
  */
 export async function startCluster(options?: ClusterOptions): Promise<Cluster> {
   const resolved = resolveClusterOptions(options)

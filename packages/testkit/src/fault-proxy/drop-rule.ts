@@ -1,7 +1,12 @@
 /** What happens to the connection once the message or its answer has been lost. */
 export type DropEnding = 'reset' | 'hang' | 'cut'
 
-/** How a lost COMMIT, or the lost answer to a statement, ends. */
+/**
+ * How a lost COMMIT, or the lost answer to a statement, ends.
+ *
+ * @example
+ * proxy.dropCommitAnswer({ then: 'hang', count: 2 })
+ */
 export interface DropOptions {
   /**
    * `reset`: the client gets a TCP reset. `cut`: it gets the end of the stream. `hang`: it hears

@@ -15,9 +15,14 @@ export interface ProxiedStatement extends SeenStatement {
 /** Told of every statement on its way to the server, when it reaches the proxy. */
 export type StatementListener = (text: string, statement: ProxiedStatement) => void
 
-/** How `delay` treats the line. */
+/**
+ * How `delay` treats the line.
+ *
+ * @example
+ * proxy.delay(50, { direction: 'to-client', jitterMs: 10, random: () => 0.5 })
+ */
 export interface DelayOptions {
-  /** Default `both`. */
+  /** Which way is held back. Default `both`. */
   readonly direction?: Direction
   /** Up to this many milliseconds are added to each piece, evenly spread. Default 0. */
   readonly jitterMs?: number
@@ -28,7 +33,12 @@ export interface DelayOptions {
   readonly random?: () => number
 }
 
-/** How `dropAnswers` chooses and ends. */
+/**
+ * How `dropAnswers` chooses and ends.
+ *
+ * @example
+ * proxy.dropAnswers({ to: (statement) => statement.startsWith('insert'), then: 'cut' })
+ */
 export interface DropAnswersOptions extends DropOptions {
   /**
    * Loses the answers to statements this returns true for. Default: all bytes from the server,
@@ -113,6 +123,9 @@ export class FaultProxy implements AsyncDisposable {
   /**
    * A URL that leads through the proxy: `base`, or else the target's URL, with host and port
    * replaced. Throws `TypeError` when `base` is not a `postgres://` URL.
+   *
+   * @example
+   * const pool = createPool({ driver, connection: proxy.url(cluster.primary.url) })
    */
   url(base?: string): string {
     const original =
@@ -120,18 +133,31 @@ export class FaultProxy implements AsyncDisposable {
     return repointed(original, this.host, this.port)
   }
 
-  /** Ends every open connection in order (FIN) on both sides. New ones are still accepted. */
+  /**
+   * Ends every open connection in order (FIN) on both sides. New ones are still accepted.
+   *
+   * @example
+   * proxy.cut()
+   */
   cut(): void {
     for (const connection of [...this.#connections]) connection.cut()
   }
 
-  /** Resets every open connection (RST) on both sides. New ones are still accepted. */
+  /**
+   * Resets every open connection (RST) on both sides. New ones are still accepted.
+   *
+   * @example
+   * proxy.reset()
+   */
   reset(): void {
     for (const connection of [...this.#connections]) connection.reset()
   }
 
   /**
    * Stops listening: clients get ECONNREFUSED. Open connections stay unless `existing` is `reset`.
+   *
+   * @example
+   * proxy.refuse({ existing: 'reset' })
    */
   refuse(options: { existing?: 'keep' | 'reset' } = {}): void {
     this.#listener.stop()
@@ -141,6 +167,9 @@ export class FaultProxy implements AsyncDisposable {
   /**
    * TCP accepts and nothing passes, on open connections too; not even their end is told to the
    * other side. With `to-server` or `to-client` only that direction is lost. Default `both`.
+   *
+   * @example
+   * proxy.blackHole('to-client')
    */
   blackHole(direction: Direction = 'both'): void {
     this.#on(direction, (line, side) => {
@@ -153,6 +182,9 @@ export class FaultProxy implements AsyncDisposable {
    * The connections that are open carry nothing any more, and neither side is told, not even of the
    * other's end; new ones work. So does a NAT box treat connections that it has forgotten. With
    * `to-server` or `to-client` only that direction is lost. Default `both`.
+   *
+   * @example
+   * proxy.forget()
    */
   forget(direction: Direction = 'both'): void {
     for (const connection of this.#connections) {
@@ -164,6 +196,9 @@ export class FaultProxy implements AsyncDisposable {
   /**
    * Holds every byte back for `delayMs` milliseconds; 0 ends it for new bytes. Throws `RangeError`
    * for a negative time.
+   *
+   * @example
+   * proxy.delay(50, { jitterMs: 10 })
    */
   delay(delayMs: number, options: DelayOptions = {}): void {
     const { direction = 'both', jitterMs = 0, random = Math.random } = options
@@ -175,6 +210,9 @@ export class FaultProxy implements AsyncDisposable {
   /**
    * Lets at most this many bytes per second through, for each connection. `Infinity` ends it.
    * Throws `RangeError` for zero or less; use `blackHole()` for a line that carries nothing.
+   *
+   * @example
+   * proxy.bandwidth(100_000)
    */
   bandwidth(bytesPerSecond: number, direction: Direction = 'both'): void {
     if (!(bytesPerSecond > 0)) {
@@ -193,6 +231,9 @@ export class FaultProxy implements AsyncDisposable {
    * COMMIT still arrive. Both protocols, pipelined or not, also a COMMIT within a text of several
    * statements; not the COMMIT of a reset that a pool sends in front of a statement. Throws `Error`
    * when clients encrypt.
+   *
+   * @example
+   * proxy.dropCommitAnswer({ then: 'hang' })
    */
   dropCommitAnswer(options: DropOptions = {}): void {
     this.#addRule(dropRule('answer', isCommit, options))
@@ -201,6 +242,9 @@ export class FaultProxy implements AsyncDisposable {
   /**
    * Loses the next COMMIT before it reaches the server, and what the client sends after it. Answers
    * to what was sent before still arrive. Throws `Error` when clients encrypt.
+   *
+   * @example
+   * proxy.dropCommitRequest()
    */
   dropCommitRequest(options: DropOptions = {}): void {
     this.#addRule(dropRule('request', isCommit, options))
@@ -210,6 +254,9 @@ export class FaultProxy implements AsyncDisposable {
    * Loses answers while requests get through. Without `to` it swallows all bytes from the server,
    * on open connections too, though their end is still passed on; with `to` it treats the answers
    * to chosen statements as `dropCommitAnswer` does. Throws `Error` for `to` when clients encrypt.
+   *
+   * @example
+   * proxy.dropAnswers({ to: (statement) => statement.startsWith('insert') })
    */
   dropAnswers(options: DropAnswersOptions = {}): void {
     if (options.to) this.#addRule(dropRule('answer', options.to, options))
@@ -222,6 +269,10 @@ export class FaultProxy implements AsyncDisposable {
   /**
    * Calls `listener` for every statement that clients send in plain text, when it reaches the proxy
    * and before any fault applies to it. Returns what stops it.
+   *
+   * @example
+   * const stop = proxy.onStatement((text, { connection }) => console.log(connection, text))
+   * stop()
    */
   onStatement(listener: StatementListener): () => void {
     this.#statementListeners.add(listener)
@@ -232,6 +283,9 @@ export class FaultProxy implements AsyncDisposable {
    * Ends every fault and listens again; resolves when it does. Delayed bytes are released at once.
    * What was lost stays lost: connections on which anything was lost are reset. Rejects when the
    * port is taken by another process.
+   *
+   * @example
+   * await proxy.heal()
    */
   async heal(): Promise<void> {
     if (this.#closed) throw new Error(`the fault proxy on port ${this.port} is closed`)
@@ -248,6 +302,9 @@ export class FaultProxy implements AsyncDisposable {
   /**
    * Stops listening and closes every connection. Resolves when all sockets are closed; nothing is
    * left running.
+   *
+   * @example
+   * await proxy.close()
    */
   async close(): Promise<void> {
     this.#closed = true
@@ -298,11 +355,10 @@ const ENCRYPTED =
  * one. Rejects when the port is taken; throws `TypeError` for a target that is neither an address
  * nor a `postgres://` URL.
  *
- * ```ts
+ * @example
  * await using proxy = await startFaultProxy('postgres://app@127.0.0.1:5432/app')
  * const client = new Client(proxy.url())
  * proxy.dropCommitAnswer()
- * ```
  */
 export async function startFaultProxy(
   target: ProxyTarget,

@@ -16,7 +16,12 @@ export interface BrokenClient {
   readonly name: string
   /** What a checker must call it. */
   readonly breaks: ViolationKind
-  /** Puts the fault between the workers and a pool that works. */
+  /**
+   * Puts the fault between the workers and a pool that works.
+   *
+   * @example
+   * for (const client of brokenClients) startWorkload({ writes: client.wrap(db) })
+   */
   wrap(pool: Pool): HistoryClient
 }
 
@@ -110,7 +115,14 @@ export interface BrokenCookies {
   readonly name: string
   /** What a checker must call it. */
   readonly breaks: ViolationKind
-  /** Puts the fault between the users and an application that works. */
+  /**
+   * Puts the fault between the users and an application that works.
+   *
+   * @example
+   * for (const each of brokenCookies) {
+   *   startWorkload({ writes: db, users: 3, request: each.wrap(beginRequest) })
+   * }
+   */
   wrap(request: RequestMaker): RequestMaker
 }
 

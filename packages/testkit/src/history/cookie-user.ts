@@ -6,9 +6,23 @@ import type { Operation } from './operation.js'
 
 /** One request of a user, as an application serves it. */
 export interface HistoryRequest {
-  /** Runs what the request does, with the pool that it does it on. */
+  /**
+   * Runs what the request does, with the pool that it does it on.
+   *
+   * @example
+   * const begin = (cookie: string): HistoryRequest => {
+   *   const session = db.session(cookie)
+   *   return { run: (work) => work(session), cookie: () => session.token }
+   * }
+   * startWorkload({ writes: db, users: 3, request: begin })
+   */
   run<R>(work: (pool: Queryable) => Promise<R>): Promise<R>
-  /** The cookie that the response sets; empty if it sets none. Called once, after the work. */
+  /**
+   * The cookie that the response sets; empty if it sets none. Called once, after the work.
+   *
+   * @example
+   * const cookie = await beginRequest('').cookie()
+   */
   cookie(): Promise<string> | string
 }
 

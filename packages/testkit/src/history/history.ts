@@ -14,7 +14,13 @@ export class History {
   /** When this process itself was late while a workload ran; no call is blamed for that. */
   readonly stalls: Stall[] = []
 
-  /** Writes down a call that is about to be made. */
+  /**
+   * Writes down a call that is about to be made.
+   *
+   * @example
+   * const history = new History()
+   * const operation = history.begin('insert', 0, 1, 5_000)
+   */
   begin(kind: OperationKind, worker: number, seq: number, deadlineMs: number): Operation {
     const operation: Operation = {
       id: `${kind === 'read' ? 'r' : 'w'}${worker}-${seq}`,
@@ -28,7 +34,13 @@ export class History {
     return operation
   }
 
-  /** Writes down what became of a call. */
+  /**
+   * Writes down what became of a call.
+   *
+   * @example
+   * const history = new History()
+   * history.end(history.begin('insert', 0, 1, 5_000), { kind: 'acknowledged' })
+   */
   end(operation: Operation, outcome: OperationOutcome): void {
     operation.settledAt = performance.now()
     operation.outcome = outcome

@@ -52,7 +52,18 @@ export interface Violation {
 /** What reads can promise. */
 export type ReadPromise = 'read-your-writes' | 'monotonic-reads' | 'no-lost-reads'
 
-/** How a history is judged. */
+/**
+ * How a history is judged.
+ *
+ * @example
+ * await verifyHistory(history, {
+ *   db: pool,
+ *   pools: [db],
+ *   table: 'my_history',
+ *   graceMs: 500,
+ *   reads: ['read-your-writes', 'monotonic-reads'],
+ * })
+ */
 export interface VerifyOptions {
   /** Reads the table; the primary, after everything has healed. */
   db: Queryable
@@ -96,6 +107,9 @@ const LOOK_AGAIN_MS = 5
 /**
  * Compares what the workers were told with what the database holds. Rejects if the table cannot be
  * read.
+ *
+ * @example
+ * const { violations, longestWriteGapMs } = await verifyHistory(history, { db: pool, pools: [db] })
  */
 export async function verifyHistory(
   history: History,

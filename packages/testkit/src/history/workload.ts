@@ -10,11 +10,33 @@ import { watchUnhandled } from './unhandled-watch.js'
 
 /** What the workers need of a pool. Every `Pool` has it; so do deliberately broken clients. */
 export interface HistoryClient extends Queryable {
-  /** Runs work in a transaction. */
+  /**
+   * Runs work in a transaction.
+   *
+   * @example
+   * const client: HistoryClient = pool
+   * await client.transaction((tx) => tx.query('select 1'))
+   */
   transaction<R>(work: (tx: Transaction) => Promise<R>, options?: TransactionOptions): Promise<R>
 }
 
-/** Options of `startWorkload`. */
+/**
+ * Options of `startWorkload`.
+ *
+ * @example
+ * startWorkload({
+ *   writes: db,
+ *   reads: () => db.session(),
+ *   writers: 4,
+ *   readers: 2,
+ *   users: 3,
+ *   request: beginRequest,
+ *   pauseMs: 5,
+ *   deadlineMs: 2_000,
+ *   pairEvery: 2,
+ *   table: 'my_history',
+ * })
+ */
 export interface WorkloadOptions {
   /** Where the writes go; a function gives each worker its own, such as a session. */
   writes: HistoryClient | ((worker: number) => HistoryClient)
@@ -38,14 +60,14 @@ export interface WorkloadOptions {
   users?: number | undefined
   /**
    * Begins the request of a user whose cookie this is; empty at first. Needed where there are
-   * `users`.
+   * `users`. Default: none.
    */
   request?: ((cookie: string, method: 'GET' | 'POST') => HistoryRequest) | undefined
   /** Pause between two calls of a worker, in milliseconds. Default 20. */
   pauseMs?: number | undefined
-  /** Longest time of each call, given to it as `timeoutMs`. Default 5 000. */
+  /** Longest time of each call in milliseconds, given to it as `timeoutMs`. Default 5 000. */
   deadlineMs?: number | undefined
-  /** One write in so many is a transaction of two rows. Default 3. */
+  /** One write in so many writes is a transaction of two rows. Default 3. */
   pairEvery?: number | undefined
   /** Name of the table; `historyTable` makes it. Default `poolhouse_history`. */
   table?: string | undefined
@@ -58,6 +80,10 @@ export interface Workload {
   /**
    * Makes no new calls; resolves when every call has settled or has outlived its deadline by
    * `patienceMs` (default 2 000).
+   *
+   * @example
+   * const workload = startWorkload({ writes: db })
+   * const history = await workload.stop()
    */
   stop(patienceMs?: number): Promise<History>
 }
@@ -67,6 +93,9 @@ const TABLE = 'poolhouse_history'
 /**
  * The statements that make the table of a workload. It has no unique constraint: a row that was
  * written twice must show.
+ *
+ * @example
+ * for (const statement of historyTable()) await pool.query(statement)
  */
 export function historyTable(table: string = TABLE): readonly string[] {
   return [
@@ -79,12 +108,11 @@ export function historyTable(table: string = TABLE): readonly string[] {
  * Lets workers write rows with unique ids, each after the other, and read their own writes back,
  * while the caller breaks things. No worker repeats a call; whatever it was told is written down.
  *
- * ```ts
+ * @example
  * const workload = startWorkload({ writes: db, reads: db.reader() })
  * await cluster.failover()
  * const report = await verifyHistory(await workload.stop(), { db, pools: [db] })
  * console.log(report.violations) // []
- * ```
  */
 export function startWorkload(options: WorkloadOptions): Workload {
   const history = new History()

@@ -138,11 +138,28 @@ export interface WireSession {
   readonly startup: ReadonlyMap<string, string>
   /** `I` idle, `T` in a transaction, `E` in a failed one. */
   readonly transactionStatus: 'I' | 'T' | 'E'
-  /** Sends a notification, at once. */
+  /**
+   * Sends a notification, at once.
+   *
+   * @example
+   * await startWireServer({
+   *   onConnect: (session) => void setTimeout(() => session.notify('orders', '7'), 100),
+   * })
+   */
   notify(channel: string, payload?: string): void
-  /** Ends this session as `pg_terminate_backend` does. Default code `57P01`. */
+  /**
+   * Ends this session as `pg_terminate_backend` does. Default code `57P01`.
+   *
+   * @example
+   * await startWireServer({ onConnect: (session) => void setTimeout(() => session.kick(), 100) })
+   */
   kick(code?: string): void
-  /** Resets this session's connection. */
+  /**
+   * Resets this session's connection.
+   *
+   * @example
+   * await startWireServer({ onConnect: (session) => void setTimeout(() => session.reset(), 100) })
+   */
   reset(): void
 }
 
@@ -184,13 +201,26 @@ export interface WireCancel {
  */
 export type OnCancel = (cancel: WireCancel) => Reaction | undefined
 
-/** How a wire server plays its part. */
+/**
+ * How a wire server plays its part.
+ *
+ * @example
+ * await startWireServer({
+ *   auth: 'scram-sha-256',
+ *   password: 'secret',
+ *   scram: { iterations: 4096, proof: 'wrong' },
+ *   tls: { cert: '-----BEGIN …', key: '-----BEGIN …' },
+ *   onConnect: () => undefined,
+ *   onStatement: (text) => (text === 'slow' ? { delayMs: 500 } : undefined),
+ *   onCancel: () => ({ hang: true }),
+ * })
+ */
 export interface WireScript {
-  /** Default `trust`. */
+  /** How clients prove themselves. Default `trust`. */
   readonly auth?: WireAuthentication
-  /** Required for the methods that check one. Any user name is accepted. */
+  /** Required for the methods that check one. Any user name is accepted. Default: none. */
   readonly password?: string
-  /** How the SCRAM exchange is played. */
+  /** How the SCRAM exchange is played. Default: as PostgreSQL does. */
   readonly scram?: {
     /** Default 4096, as PostgreSQL. */
     readonly iterations?: number
@@ -209,10 +239,10 @@ export interface WireScript {
     /** Its key. */
     readonly key: string
   }
-  /** Scripts connections. */
+  /** Scripts connections. Default: all go on. */
   readonly onConnect?: OnConnect
-  /** Scripts statements. */
+  /** Scripts statements. Default: the server's own answers. */
   readonly onStatement?: OnStatement
-  /** Scripts cancel requests. */
+  /** Scripts cancel requests. Default: what is asked for is cancelled. */
   readonly onCancel?: OnCancel
 }

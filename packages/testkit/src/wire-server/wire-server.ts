@@ -111,6 +111,9 @@ export class WireServer implements AsyncDisposable, SessionHost {
 
   /**
    * Changes the role. Open sessions stay and are told with the next answer, as after a promotion.
+   *
+   * @example
+   * wire.setRole('replica')
    */
   setRole(role: WireRole): void {
     this.state.inRecovery = role === 'replica'
@@ -120,6 +123,9 @@ export class WireServer implements AsyncDisposable, SessionHost {
   /**
    * Refuses new sessions with this error (FATAL) after their start-up message; `undefined` lets
    * them in again.
+   *
+   * @example
+   * wire.failConnections({ code: '57P03', message: 'the database system is starting up' })
    */
   failConnections(error: WireError | undefined): void {
     this.#connectionError = error
@@ -128,6 +134,9 @@ export class WireServer implements AsyncDisposable, SessionHost {
   /**
    * Freezes the server: it accepts connections and never answers, on open sessions too. What
    * arrives is kept and logged.
+   *
+   * @example
+   * wire.hang()
    */
   hang(): void {
     this.#gate.close()
@@ -136,17 +145,30 @@ export class WireServer implements AsyncDisposable, SessionHost {
   /**
    * Ends `hang()`: the server goes on with what has arrived meanwhile, as a process does after
    * SIGCONT.
+   *
+   * @example
+   * wire.resume()
    */
   resume(): void {
     this.#gate.open()
   }
 
-  /** Stops listening: clients get ECONNREFUSED. Open sessions stay. */
+  /**
+   * Stops listening: clients get ECONNREFUSED. Open sessions stay.
+   *
+   * @example
+   * wire.refuse()
+   */
   refuse(): void {
     this.#listener.stop()
   }
 
-  /** Listens again on the same port; resolves when it does. */
+  /**
+   * Listens again on the same port; resolves when it does.
+   *
+   * @example
+   * await wire.accept()
+   */
   async accept(): Promise<void> {
     await this.#listener.open()
   }
@@ -154,12 +176,20 @@ export class WireServer implements AsyncDisposable, SessionHost {
   /**
    * Ends all sessions with a FATAL error. Default code `57P01`, as a shutdown. New ones are still
    * accepted.
+   *
+   * @example
+   * wire.kick()
    */
   kick(code = '57P01'): void {
     for (const session of [...this.#sessions]) session.kick(code)
   }
 
-  /** Resets all connections. New ones are still accepted. */
+  /**
+   * Resets all connections. New ones are still accepted.
+   *
+   * @example
+   * wire.dropAll()
+   */
   dropAll(): void {
     for (const session of [...this.#sessions]) session.reset()
   }
@@ -179,6 +209,9 @@ export class WireServer implements AsyncDisposable, SessionHost {
   /**
    * Stops listening and closes all connections. Resolves when every socket is closed; nothing is
    * left running.
+   *
+   * @example
+   * await wire.close()
    */
   async close(): Promise<void> {
     this.#listener.stop()
@@ -214,13 +247,12 @@ export class WireServer implements AsyncDisposable, SessionHost {
  * Starts a wire server on a free port. Throws `TypeError` when the script asks for a password
  * without giving one.
  *
- * ```ts
+ * @example
  * await using server = await startWireServer({
  *   onStatement: (text) => (text === 'slow' ? { delayMs: 500 } : undefined),
  * })
  * const client = new Client(server.url)
  * server.setRole('replica')
- * ```
  */
 export async function startWireServer(script: WireScript = {}): Promise<WireServer> {
   const { auth = 'trust', password } = script

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { readPoolOptions } from '../../../src/api/pool-options.js'
+import { readPoolOptions } from '../../../src/api/pool-config.js'
 import {
   ConnectionLostError,
   DatabaseError,

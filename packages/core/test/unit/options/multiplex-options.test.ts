@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest'
+import { changePoolConfig, type PoolConfig, readPoolOptions } from '../../../src/api/pool-config.js'
 import {
-  changePoolConfig,
-  type PoolConfig,
+  createPool,
+  type Driver,
+  type PoolOptions,
   type ReconfigureOptions,
-  readPoolOptions,
-} from '../../../src/api/pool-options.js'
-import { createPool, type Driver, type PoolOptions } from '../../../src/index.js'
+} from '../../../src/index.js'
 import {
   AUTO_CONNECTIONS,
   AUTO_IN_FLIGHT,

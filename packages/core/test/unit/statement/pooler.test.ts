@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { readPoolOptions } from '../../../src/api/pool-options.js'
+import { readPoolOptions } from '../../../src/api/pool-config.js'
 import { isPoolhouseError, type PoolOptions, SessionStateError } from '../../../src/index.js'
 import { throughPooler } from '../../../src/statement/through-pooler.js'
 import { fakeDriver, virtualClock } from '../../../src/testing/index.js'

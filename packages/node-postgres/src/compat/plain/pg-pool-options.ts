@@ -17,11 +17,55 @@ const WHERE = 'new Pool'
  * Options of `Pool`: those of `pg.Pool` and `pg.Client`. As in `pg`, the connection string goes
  * before the other options, and these before the environment (`PGHOST`, `PGUSER`, …) and
  * `pg.defaults`.
+ *
+ * @example
+ * import { Pool } from '@poolhouse/node-postgres/compat'
+ *
+ * const pool = new Pool({
+ *   connectionString: process.env.DATABASE_URL,
+ *   max: 20,
+ *   min: 2,
+ *   maxUses: 10_000,
+ *   maxLifetimeSeconds: 3_600,
+ *   idleTimeoutMillis: 30_000,
+ *   connectionTimeoutMillis: 5_000,
+ *   allowExitOnIdle: true,
+ *   application_name: 'shop-api',
+ *   statement_timeout: 30_000,
+ *   lock_timeout: 5_000,
+ *   idle_in_transaction_session_timeout: 60_000,
+ *   query_timeout: 30_000,
+ *   keepAlive: true,
+ *   keepAliveInitialDelayMillis: 10_000,
+ *   ssl: true,
+ *   sslnegotiation: 'direct',
+ *   enableChannelBinding: true,
+ *   requireAuth: ['scram-sha-256'],
+ *   multiplex: false,
+ * })
+ * const same = new Pool({
+ *   host: 'db.example',
+ *   port: 5432,
+ *   user: 'app',
+ *   password: async () => 'a token',
+ *   database: 'shop',
+ *   poolSize: 20,
+ *   fallback_application_name: 'shop',
+ *   options: '-c search_path=shop',
+ *   client_encoding: 'UTF8',
+ *   pipeline: false,
+ *   log: console.log,
+ *   types: pg.types,
+ *   Client: pg.Client,
+ *   Promise,
+ *   verify: (_client, done) => done(),
+ *   onConnect: (client) => client.query('set jit to off'),
+ * })
  */
 export interface PgPoolOptions extends PgPoolConfig {
   /** Most connections. Default 10. */
   max?: number | undefined
-  /** Another name of `max`, which goes before it. */
+  /** Another name of `max`, in connections; `max` goes before it. Default: none. */
   poolSize?: number | undefined
   /** Connections that are opened in advance and kept. Default 0. */
   min?: number | undefined
@@ -34,26 +78,33 @@ export interface PgPoolOptions extends PgPoolConfig {
    * waits without end, and a connect may take 30 seconds.
    */
   connectionTimeoutMillis?: number | undefined
-  /** How often a connection is lent before it is closed. Default: without end. */
+  /** How often a connection is lent before it is closed. Default: any number of times. */
   maxUses?: number | undefined
-  /** Longest life of a connection in seconds, of which up to a tenth is not used; 0 for none. */
+  /**
+   * Longest life of a connection in seconds, of which up to a tenth is not used; 0 for none.
+   * Default 0.
+   */
   maxLifetimeSeconds?: number | undefined
-  /** Accepted, and always as if true: an idle pool never keeps the process alive. */
+  /** Accepted, and always as if true: an idle pool never keeps the process alive. Default true. */
   allowExitOnIdle?: boolean | undefined
-  /** Is told what the pool does, in words like those of `pg-pool`. */
+  /** Is told what the pool does, in words like those of `pg-pool`. Default: nothing is told. */
   log?: ((...messages: unknown[]) => void) | undefined
-  /** Is asked about each new client before its first use; with an error the client is closed. */
+  /**
+   * Is asked about each new client before its first use; with an error the client is closed.
+   * Default: none.
+   */
   verify?: PgPoolConfig['verify']
   /**
    * Is called with each new client, and awaited, before it is used. What it sets in the session
    * holds for every borrower; if it fails, the client is closed and its caller gets the error.
+   * Default: none.
    */
   onConnect?: PgPoolConfig['onConnect']
-  /** Only `pg.Client` itself: a class of its own would be passed over. */
+  /** Only `pg.Client` itself: a class of its own would be passed over. Default `pg.Client`. */
   Client?: PgPoolConfig['Client']
-  /** Only the `Promise` of the language. */
+  /** Only the `Promise` of the language. Default: that one. */
   Promise?: PromiseConstructorLike | undefined
-  /** A URL in the form of `pg-connection-string`. */
+  /** A URL in the form of `pg-connection-string`. Default: none. */
   connectionString?: string | undefined
   /** Host name, address, or directory of a Unix socket. Default `localhost`. */
   host?: string | undefined
@@ -61,22 +112,25 @@ export interface PgPoolOptions extends PgPoolConfig {
   port?: number | undefined
   /** User. Default: the operating system's user. */
   user?: string | undefined
-  /** Password, or a function that fetches one for each new connection. */
+  /** Password, or a function that fetches one for each new connection. Default: none. */
   password?: PgPoolConfig['password']
   /** Database. Default: the user's name. */
   database?: string | undefined
   /** Name of the sessions in `pg_stat_activity`. Default: the pool's name. */
   application_name?: string | undefined
-  /** Used if there is no `application_name`. */
+  /** Used if there is no `application_name`. Default: none. */
   fallback_application_name?: string | undefined
-  /** Run-time parameters as `-c name=value`. */
+  /** Run-time parameters as `-c name=value`. Default: none. */
   options?: string | undefined
   /**
    * `false` for no TLS, `true` or an object of `tls.connect()` for TLS that verifies, unless
    * `rejectUnauthorized` is false. Default: verified TLS beyond loopback and Unix sockets.
    */
   ssl?: PgPoolConfig['ssl']
-  /** `direct` begins with the TLS handshake, as PostgreSQL 17 can. Default `postgres`. */
+  /**
+   * How TLS begins: `direct` begins with the TLS handshake, as PostgreSQL 17 can. Default
+   * `postgres`.
+   */
   sslnegotiation?: 'postgres' | 'direct' | undefined
   /** Whether a log-in by SCRAM is bound to its TLS session. Default: where the server offers it. */
   enableChannelBinding?: boolean | undefined
@@ -85,27 +139,42 @@ export interface PgPoolOptions extends PgPoolConfig {
    * password is given and TLS does not verify the server.
    */
   requireAuth?: PoolOptions['requireAuth']
-  /** As for `createPool`: whether short reads of `pool.query` share connections. */
+  /**
+   * As for `createPool`: whether short reads of `pool.query` share connections. Default: as there.
+   */
   multiplex?: PoolOptions['multiplex']
   /** Has TCP probe connections that are quiet. Default false. */
   keepAlive?: boolean | undefined
   /** Milliseconds of quiet before `keepAlive` probes. Default 0: as the system does. */
   keepAliveInitialDelayMillis?: number | undefined
-  /** `statement_timeout` of the sessions, in milliseconds. */
+  /** `statement_timeout` of the sessions, in milliseconds. Default: the server's. */
   statement_timeout?: false | number | undefined
-  /** `lock_timeout` of the sessions, in milliseconds. */
+  /** `lock_timeout` of the sessions, in milliseconds. Default: the server's. */
   lock_timeout?: number | undefined
-  /** `idle_in_transaction_session_timeout` of the sessions, in milliseconds. */
+  /**
+   * `idle_in_transaction_session_timeout` of the sessions, in milliseconds. Default: the server's.
+   */
   idle_in_transaction_session_timeout?: number | undefined
   /** Milliseconds after which a query is cancelled and fails. Default: none. */
   query_timeout?: number | undefined
   /** Parsers of the values in results. Default: `pg.types`. */
   types?: PgPoolConfig['types']
-  /** Only UTF-8. */
+  /** Only UTF-8. Default: UTF-8. */
   client_encoding?: string | undefined
-  /** Only false: a client runs one statement at a time. `multiplex` is for `pool.query`. */
+  /**
+   * Only false: a client runs one statement at a time. `multiplex` is for `pool.query`. Default
+   * false.
+   */
   pipeline?: boolean | undefined
-  /** Refused: the pool opens its sockets itself. */
+  /**
+   * Refused: the pool opens its sockets itself. Default: none.
+   *
+   * @example
+   * import { Socket } from 'node:net'
+   * import { Pool } from '@poolhouse/node-postgres/compat'
+   *
+   * new Pool({ stream: () => new Socket() }) // throws TypeError
+   */
   stream?: NonNullable<PgPoolConfig['stream']>
 }
 

@@ -21,9 +21,10 @@ const pg = bundledPg as PgLibrary
  * `pg.Client`. Throws `TypeError` or `RangeError` for an option that cannot be had. What it does
  * otherwise than `pg.Pool`, and why, is listed in `docs/guides/pg-pool-differences.md`.
  *
- * ```ts
+ * @example
+ * import { Pool } from '@poolhouse/node-postgres/compat'
+ *
  * const pool = new Pool({ connectionString: process.env.DATABASE_URL, max: 20 })
- * ```
  */
 export const Pool: PoolClass = makeClass()
 

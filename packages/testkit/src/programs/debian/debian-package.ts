@@ -8,7 +8,12 @@ import { createTemporaryDirectory } from '../../machine/temporary-directory.js'
 import { dependenciesOf } from './apt.js'
 import { cachedArchive } from './archive-cache.js'
 
-/** Which program of a package is wanted. */
+/**
+ * Which program of a package is wanted.
+ *
+ * @example
+ * const { binary } = await debianPackage('pgbouncer', { binary: 'usr/sbin/pgbouncer' })
+ */
 export interface DebianPackageOptions {
   /** Path of the program inside the package, without a leading slash: `usr/sbin/pgbouncer`. */
   readonly binary: string
@@ -32,6 +37,9 @@ const programs = new Map<string, Promise<DebianProgram>>()
  * dependencies that the system lacks. Root's programs can be run by `nobody`.
  *
  * Throws, with what failed as `cause` and with the way out, when the package cannot be had.
+ *
+ * @example
+ * const { binary, env } = await debianPackage('pgbouncer', { binary: 'usr/sbin/pgbouncer' })
  */
 export function debianPackage(name: string, options: DebianPackageOptions): Promise<DebianProgram> {
   const key = `${name}/${options.binary}`

@@ -1,13 +1,22 @@
 import { describeValue, parseConnectionUrl, refuseUnknownOptions } from '@poolhouse/core/kit'
 
-/** What kind of HAProxy to start. Only `targets` must be given. */
+/**
+ * What kind of HAProxy to start. Only `targets` must be given.
+ *
+ * @example
+ * await startHaproxy({
+ *   targets: cluster.nodes.map(({ url }) => url),
+ *   lines: ['timeout client 10s'],
+ *   health: { path: '/primary', ports: [8008, 8009] },
+ * })
+ */
 export interface HaproxyOptions {
   /**
    * Connection URLs of the servers behind it, each with user and database:
    * `cluster.nodes.map(({ url }) => url)`.
    */
   targets: readonly string[]
-  /** Further lines of its `listen` section, such as `option tcp-check`. */
+  /** Further lines of its `listen` section, such as `option tcp-check`. Default: none. */
   lines?: readonly string[]
   /**
    * Has HAProxy choose the target by itself: the one whose health check at this path and port
@@ -17,7 +26,12 @@ export interface HaproxyOptions {
   health?: HaproxyHealth
 }
 
-/** Where HAProxy asks for the health of its targets, by HTTP. */
+/**
+ * Where HAProxy asks for the health of its targets, by HTTP.
+ *
+ * @example
+ * await startHaproxy({ targets: urls, health: { path: '/primary', ports: [8008, 8009, 8010] } })
+ */
 export interface HaproxyHealth {
   /** Path of the request, such as `/primary`. */
   readonly path: string

@@ -20,13 +20,31 @@ export interface Haproxy extends AsyncDisposable {
    * Passes connections on to this target from now on, counted from 0, and breaks those to the
    * others, as HAProxy does when a health check finds another primary. The first is 0; `undefined`
    * for none: every client is refused.
+   *
+   * @example
+   * await haproxy.pointTo(1)
    */
   pointTo(target: number | undefined): Promise<void>
-  /** Runs commands of its admin socket, such as `show servers state`, and returns what it says. */
+  /**
+   * Runs commands of its admin socket, such as `show servers state`, and returns what it says.
+   *
+   * @example
+   * console.log(await haproxy.admin('show servers state'))
+   */
   admin(...commands: readonly string[]): Promise<string>
-  /** The last lines it logged. */
+  /**
+   * The last lines it logged.
+   *
+   * @example
+   * console.log(await haproxy.logTail())
+   */
   logTail(): Promise<string>
-  /** Ends it and removes its files. May be called more than once. */
+  /**
+   * Ends it and removes its files. May be called more than once.
+   *
+   * @example
+   * await haproxy.stop()
+   */
   stop(): Promise<void>
 }
 
@@ -39,12 +57,11 @@ export interface Haproxy extends AsyncDisposable {
  * Throws `TypeError` for bad options, an error with the way out when there is no HAProxy to be had,
  * and one with the end of its log when it does not start.
  *
- * ```ts
+ * @example
  * await using cluster = await startCluster({ replicas: 1 })
  * await using haproxy = await startHaproxy({ targets: cluster.nodes.map(({ url }) => url) })
  * await cluster.failover()
  * await haproxy.pointTo(1)
- * ```
  */
 export async function startHaproxy(options: HaproxyOptions): Promise<Haproxy> {
   const resolved = resolveHaproxyOptions(options)

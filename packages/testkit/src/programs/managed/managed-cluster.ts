@@ -11,21 +11,42 @@ export interface ManagedCluster<Node extends ManagedNode = ManagedNode> extends 
   readonly nodes: readonly Node[]
   /** Connection URLs of the nodes, superuser without password. */
   readonly urls: readonly string[]
-  /** The node of that name. Throws `RangeError` if there is none. */
+  /**
+   * The node of that name. Throws `RangeError` if there is none.
+   *
+   * @example
+   * await patroniCluster.node('b').crash()
+   */
   node(name: string): Node
   /**
    * The node whose PostgreSQL says that it is the primary (SQL, not the manager); waits for one, at
    * most `timeoutMs` (90 000). Of several, that of the highest timeline.
+   *
+   * @example
+   * const leader = await patroniCluster.leader(30_000)
    */
   leader(timeoutMs?: number): Promise<Node>
-  /** Has the manager move the primary to another node. Resolves when it is one. */
+  /**
+   * Has the manager move the primary to another node. Resolves when it is one.
+   *
+   * @example
+   * const primary = await patroniCluster.switchover('b')
+   */
   switchover(to?: string): Promise<Node>
   /**
    * Resolves when there is a primary, every other node streams from it, and the manager has nothing
    * left to do. Throws with the ends of the logs when that takes longer than `timeoutMs` (90 000).
+   *
+   * @example
+   * await patroniCluster.healthy(60_000)
    */
   healthy(timeoutMs?: number): Promise<void>
-  /** Ends everything and removes its files. May be called more than once. */
+  /**
+   * Ends everything and removes its files. May be called more than once.
+   *
+   * @example
+   * await patroniCluster.stop()
+   */
   stop(): Promise<void>
 }
 

@@ -62,16 +62,33 @@ export abstract class ManagedNode {
     this.url = `postgres://postgres@${host}:${port}/${database}${tls}`
   }
 
-  /** Runs the node, which starts or joins the cluster by itself. */
+  /**
+   * Runs the node, which starts or joins the cluster by itself.
+   *
+   * @example
+   * const node = patroniCluster.node('a')
+   * await node.crash()
+   * await node.start()
+   */
   abstract start(): Promise<void>
 
-  /** Kills the postmaster alone; the manager starts it again, or lets another node take over. */
+  /**
+   * Kills the postmaster alone; the manager starts it again, or lets another node take over.
+   *
+   * @example
+   * await (await patroniCluster.leader()).killPostmaster()
+   */
   async killPostmaster(): Promise<void> {
     const text = await readFile(join(this.home, 'data/postmaster.pid'), 'utf8')
     signalProcess(Number(text.split('\n', 1)[0]), 'SIGKILL')
   }
 
-  /** Kills everything, as a machine that loses its power. `start` brings it back. */
+  /**
+   * Kills everything, as a machine that loses its power. `start` brings it back.
+   *
+   * @example
+   * await (await patroniCluster.leader()).crash()
+   */
   async crash(): Promise<void> {
     const killed = this.#processes()
     await this.keeper?.kill()
@@ -90,12 +107,22 @@ export abstract class ManagedNode {
   /**
    * Stops every process of the node in mid-air (SIGSTOP); its sockets stay open and nothing
    * answers.
+   *
+   * @example
+   * const node = await patroniCluster.leader()
+   * node.freeze()
+   * await node.thaw()
    */
   freeze(): void {
     for (const pid of this.#processes()) signalProcess(pid, 'SIGSTOP')
   }
 
-  /** Ends `freeze`. */
+  /**
+   * Ends `freeze`.
+   *
+   * @example
+   * await patroniCluster.node('a').thaw()
+   */
   thaw(): Promise<void> {
     for (const pid of this.#processes()) signalProcess(pid, 'SIGCONT')
     return Promise.resolve()
@@ -104,24 +131,44 @@ export abstract class ManagedNode {
   /**
    * Cuts the node off from the other nodes, from the manager and from this process: what is sent
    * vanishes. Rejects unless it has a network of its own.
+   *
+   * @example
+   * const node = await patroniCluster.leader()
+   * await node.isolate()
+   * await node.reconnect()
    */
   async isolate(): Promise<void> {
     await this.#ownCable().cut()
   }
 
-  /** Ends `isolate`. */
+  /**
+   * Ends `isolate`.
+   *
+   * @example
+   * await patroniCluster.node('a').reconnect()
+   */
   async reconnect(): Promise<void> {
     await this.#ownCable().heal()
   }
 
-  /** Runs SQL as superuser over the Unix socket. */
+  /**
+   * Runs SQL as superuser over the Unix socket.
+   *
+   * @example
+   * const rows = await patroniCluster.node('a').sql('select pg_is_in_recovery()')
+   */
   sql<Row = Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<Row[]> {
     const { name, home, port } = this
     const target = { name, home, port, database: this.#database }
     return withAdminSession(target, (session) => session.query<Row>(text, values))
   }
 
-  /** Whether PostgreSQL says that it is a primary; false if it says nothing. */
+  /**
+   * Whether PostgreSQL says that it is a primary; false if it says nothing.
+   *
+   * @example
+   * if (await patroniCluster.node('a').isPrimary()) console.log('a leads')
+   */
   async isPrimary(): Promise<boolean> {
     const rows = await this.sql<{ primary: boolean }>(
       'select not pg_is_in_recovery() as primary',
@@ -129,12 +176,22 @@ export abstract class ManagedNode {
     return rows[0]?.primary === true
   }
 
-  /** Ends everything. */
+  /**
+   * Ends everything.
+   *
+   * @example
+   * await patroniCluster.node('a').stop()
+   */
   async stop(): Promise<void> {
     await this.crash()
   }
 
-  /** The last lines of the log of what looks after it. */
+  /**
+   * The last lines of the log of what looks after it.
+   *
+   * @example
+   * console.log(await patroniCluster.node('a').logTail())
+   */
   async logTail(): Promise<string> {
     return (await this.keeper?.logTail()) ?? ''
   }

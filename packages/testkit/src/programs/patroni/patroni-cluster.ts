@@ -17,9 +17,19 @@ const SWITCHOVER_TIMEOUT_MS = 60_000
 export interface PatroniCluster extends ManagedCluster<PatroniNode> {
   /** REST addresses of the nodes, for `patroni({ urls })`. */
   readonly restUrls: readonly string[]
-  /** Stops etcd in mid-air: after a while no node may be primary. */
+  /**
+   * Stops etcd in mid-air: after a while no node may be primary.
+   *
+   * @example
+   * patroniCluster.freezeDcs()
+   */
   freezeDcs(): void
-  /** Ends `freezeDcs`. */
+  /**
+   * Ends `freezeDcs`.
+   *
+   * @example
+   * patroniCluster.thawDcs()
+   */
   thawDcs(): void
 }
 
@@ -31,10 +41,9 @@ export interface PatroniCluster extends ManagedCluster<PatroniNode> {
  * Throws when a package cannot be had, and with the ends of the logs when the cluster does not come
  * up.
  *
- * ```ts
+ * @example
  * await using patroni = await startPatroni()
  * await patroni.switchover('b')
- * ```
  */
 export async function startPatroni(options: PatroniOptions = {}): Promise<PatroniCluster> {
   const { nodes: count, synchronous, network: kind } = readPatroniOptions(options)

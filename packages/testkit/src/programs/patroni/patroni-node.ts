@@ -31,6 +31,9 @@ export class PatroniNode extends ManagedNode {
    * Ends `freeze`: PostgreSQL goes on as the primary it was, and Patroni is started anew. One that
    * only went on could take the leadership back: Patroni 3.0.2 over etcd 3 writes the leader's key
    * by what it knew before it was frozen, although another node may lead by now.
+   *
+   * @example
+   * await patroniCluster.node('a').thaw()
    */
   override async thaw(): Promise<void> {
     // Frozen processes die of SIGKILL as they are.

@@ -1,8 +1,13 @@
 import { checkBoolean, checkNumber, checkWord, refuseUnknownOptions } from '@poolhouse/core/kit'
 
-/** Options of `startPatroni`. */
+/**
+ * Options of `startPatroni`.
+ *
+ * @example
+ * await startPatroni({ nodes: 2, synchronous: false, network: 'loopback' })
+ */
 export interface PatroniOptions {
-  /** Nodes, named `a`, `b`, `c`, …. From 1 to 5; default 3. */
+  /** Number of nodes, named `a`, `b`, `c`, …, from 1 to 5. Default 3. */
   readonly nodes?: number | undefined
   /**
    * Whether a commit waits for a standby (`synchronous_mode`), so that no failover loses one.
@@ -10,9 +15,9 @@ export interface PatroniOptions {
    */
   readonly synchronous?: boolean | undefined
   /**
-   * Where the nodes listen: all on `loopback` (default), or each in a network `namespaces` of its
-   * own, so that it can be cut off with `isolate`. That takes root, the programs `ip` and
-   * `nsenter`, and a process that was run by `unshare --net --mount`.
+   * Where the nodes listen: all on `loopback`, or each in a network `namespaces` of its own, so
+   * that it can be cut off with `isolate`. That takes root, the programs `ip` and `nsenter`, and a
+   * process that was run by `unshare --net --mount`. Default `loopback`.
    */
   readonly network?: 'loopback' | 'namespaces' | undefined
 }

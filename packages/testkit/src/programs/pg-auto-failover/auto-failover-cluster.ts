@@ -31,13 +31,40 @@ const QUICK = {
 export interface PgAutoFailoverCluster extends ManagedCluster<PgAutoFailoverNode> {
   /** Connection URL of the monitor, for `pgAutoFailover({ monitor })`. */
   readonly monitor: string
-  /** Takes a node out for maintenance; a primary is moved elsewhere first. */
+  /**
+   * Takes a node out for maintenance; a primary is moved elsewhere first.
+   *
+   * @example
+   * await using cluster = await startPgAutoFailover()
+   * await cluster.startMaintenance('b')
+   * await cluster.stopMaintenance('b')
+   */
   startMaintenance(name: string): Promise<void>
-  /** Ends `startMaintenance`; resolves when the node follows the primary again. */
+  /**
+   * Ends `startMaintenance`; resolves when the node follows the primary again.
+   *
+   * @example
+   * await using cluster = await startPgAutoFailover()
+   * await cluster.startMaintenance('b')
+   * await cluster.stopMaintenance('b')
+   */
   stopMaintenance(name: string): Promise<void>
-  /** Stops the monitor in mid-air: nothing is decided meanwhile. */
+  /**
+   * Stops the monitor in mid-air: nothing is decided meanwhile.
+   *
+   * @example
+   * await using cluster = await startPgAutoFailover()
+   * cluster.freezeMonitor()
+   */
   freezeMonitor(): void
-  /** Ends `freezeMonitor`. */
+  /**
+   * Ends `freezeMonitor`.
+   *
+   * @example
+   * await using cluster = await startPgAutoFailover()
+   * cluster.freezeMonitor()
+   * await cluster.thawMonitor()
+   */
   thawMonitor(): Promise<void>
 }
 
@@ -49,11 +76,10 @@ export interface PgAutoFailoverCluster extends ManagedCluster<PgAutoFailoverNode
  * Throws when a package cannot be had, and with the ends of the logs when the cluster does not come
  * up.
  *
- * ```ts
+ * @example
  * await using cluster = await startPgAutoFailover()
  * const discover = pgAutoFailover({ monitor: cluster.monitor })
  * const db = withFailover({ discover, pool: nodePool })
- * ```
  */
 export async function startPgAutoFailover(
   options: PgAutoFailoverClusterOptions = {},

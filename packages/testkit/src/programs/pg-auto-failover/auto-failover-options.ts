@@ -1,18 +1,23 @@
 import { checkNumber, checkWord, refuseUnknownOptions } from '@poolhouse/core/kit'
 
-/** Options of `startPgAutoFailover`. */
+/**
+ * Options of `startPgAutoFailover`.
+ *
+ * @example
+ * await startPgAutoFailover({ nodes: 2, patience: 'defaults', network: 'loopback' })
+ */
 export interface PgAutoFailoverClusterOptions {
-  /** Nodes, named `a`, `b`, `c`, …. From 2 to 5; default 3. */
+  /** Number of nodes, named `a`, `b`, `c`, …, from 2 to 5. Default 3. */
   readonly nodes?: number | undefined
   /**
-   * After how long the monitor gives up a node. `quick` (default): some 5 s. `defaults`: as
-   * pg_auto_failover comes, 20 s, and 30 s more before another primary may write.
+   * After how long the monitor gives up a node. `quick`: some 5 s. `defaults`: as pg_auto_failover
+   * comes, 20 s, and 30 s more before another primary may write. Default `quick`.
    */
   readonly patience?: 'quick' | 'defaults' | undefined
   /**
-   * Where the nodes listen: all on `loopback` (default), or each in a network `namespaces` of its
-   * own, so that it can be cut off with `isolate`. That takes root, the programs `ip` and
-   * `nsenter`, and a process that was run by `unshare --net --mount`.
+   * Where the nodes listen: all on `loopback`, or each in a network `namespaces` of its own, so
+   * that it can be cut off with `isolate`. That takes root, the programs `ip` and `nsenter`, and a
+   * process that was run by `unshare --net --mount`. Default `loopback`.
    */
   readonly network?: 'loopback' | 'namespaces' | undefined
 }

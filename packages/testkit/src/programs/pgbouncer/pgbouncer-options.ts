@@ -11,14 +11,26 @@ import type { ClusterAuth } from '../../cluster/cluster-options.js'
 /** When PgBouncer takes a server connection away from its client. */
 export type PgBouncerPoolMode = 'session' | 'transaction' | 'statement'
 
-/** What kind of PgBouncer to start. Only `target` must be given. */
+/**
+ * What kind of PgBouncer to start. Only `target` must be given.
+ *
+ * @example
+ * await startPgBouncer({
+ *   target: cluster.primary.url,
+ *   poolMode: 'session',
+ *   poolSize: 2,
+ *   tls: true,
+ *   auth: 'scram-sha-256',
+ *   settings: { query_wait_timeout: 5 },
+ * })
+ */
 export interface PgBouncerOptions {
   /**
    * Connection URL of the server behind it, with user, password and database:
    * `cluster.primary.url`.
    */
   target: string
-  /** Default `'transaction'`. */
+  /** When it takes a server connection away from its client. Default `'transaction'`. */
   poolMode?: PgBouncerPoolMode
   /** Connections to the server, for all clients together: `default_pool_size`. Default 5. */
   poolSize?: number
@@ -26,7 +38,7 @@ export interface PgBouncerOptions {
   tls?: boolean
   /** How clients prove who they are. Default `'trust'`. */
   auth?: ClusterAuth
-  /** Further lines of the `[pgbouncer]` section; they win over the kit's. */
+  /** Further lines of the `[pgbouncer]` section; they win over the kit's. Default: none. */
   settings?: Readonly<Record<string, string | number>>
 }
 

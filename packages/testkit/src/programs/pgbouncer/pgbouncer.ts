@@ -24,13 +24,31 @@ export interface PgBouncer extends AsyncDisposable {
   /**
    * Runs a command of its console, such as `SHOW POOLS`, `PAUSE` or `KILL app`, and returns the
    * rows. Rejects after 10 s without an answer: `PAUSE` waits for every transaction under way.
+   *
+   * @example
+   * const pools = await pgbouncer.admin('show pools')
    */
   admin<Row = Record<string, unknown>>(command: string): Promise<Row[]>
-  /** The last lines it logged. */
+  /**
+   * The last lines it logged.
+   *
+   * @example
+   * console.log(await pgbouncer.logTail())
+   */
   logTail(): Promise<string>
-  /** Ends it, with its clients' connections, and runs it again on the same port. */
+  /**
+   * Ends it, with its clients' connections, and runs it again on the same port.
+   *
+   * @example
+   * await pgbouncer.restart()
+   */
   restart(): Promise<void>
-  /** Ends it and removes its files. May be called more than once. */
+  /**
+   * Ends it and removes its files. May be called more than once.
+   *
+   * @example
+   * await pgbouncer.stop()
+   */
   stop(): Promise<void>
 }
 
@@ -45,10 +63,9 @@ const CONSOLE_TIMEOUT_MS = 10_000
  * Throws `TypeError` or `RangeError` for bad options, an error with the way out when there is no
  * PgBouncer to be had, and one with the end of its log when it does not start.
  *
- * ```ts
+ * @example
  * await using cluster = await startCluster({ replicas: 0 })
  * await using pgbouncer = await startPgBouncer({ target: cluster.primary.url, poolSize: 2 })
- * ```
  */
 export async function startPgBouncer(options: PgBouncerOptions): Promise<PgBouncer> {
   const resolved = resolvePgBouncerOptions(options)

@@ -6,7 +6,17 @@ import {
   refuseUnknownOptions,
 } from '@poolhouse/core/kit'
 
-/** What kind of Pgpool-II to start. Only `targets` must be given. */
+/**
+ * What kind of Pgpool-II to start. Only `targets` must be given.
+ *
+ * @example
+ * await startPgpool({
+ *   targets: cluster.nodes.map(({ url }) => url),
+ *   loadBalance: true,
+ *   clients: 8,
+ *   settings: { log_statement: 'on' },
+ * })
+ */
 export interface StartPgpoolOptions {
   /**
    * Connection URLs of the servers behind it, all with the same user, password and database:
@@ -17,7 +27,7 @@ export interface StartPgpoolOptions {
   loadBalance?: boolean
   /** Clients that are served at a time: `num_init_children`. Others wait. Default 32. */
   clients?: number
-  /** Further lines of `pgpool.conf`; they win over the kit's. */
+  /** Further lines of `pgpool.conf`; they win over the kit's. Default: none. */
   settings?: Readonly<Record<string, string | number>>
 }
 

@@ -15,9 +15,19 @@ export interface Pgpool extends AsyncDisposable {
   readonly port: number
   /** Connection URL through it; user, password and database are those of the targets. */
   readonly url: string
-  /** The last lines it logged. */
+  /**
+   * The last lines it logged.
+   *
+   * @example
+   * console.log(await pgpool.logTail())
+   */
   logTail(): Promise<string>
-  /** Ends it and removes its files. May be called more than once. */
+  /**
+   * Ends it and removes its files. May be called more than once.
+   *
+   * @example
+   * await pgpool.stop()
+   */
   stop(): Promise<void>
 }
 
@@ -31,11 +41,10 @@ export interface Pgpool extends AsyncDisposable {
  * Throws `TypeError` or `RangeError` for bad options, an error with the way out when there is no
  * Pgpool-II to be had, and one with the end of its log when it does not start.
  *
- * ```ts
+ * @example
  * await using cluster = await startCluster({ replicas: 1 })
  * const targets = cluster.nodes.map(({ url }) => url)
  * await using pgpool = await startPgpool({ targets, loadBalance: true })
- * ```
  */
 export async function startPgpool(options: StartPgpoolOptions): Promise<Pgpool> {
   const resolved = resolvePgpoolOptions(options)

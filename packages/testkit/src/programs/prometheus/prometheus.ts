@@ -5,7 +5,12 @@ import { type ProgramParts, RunningProgram, startProgram } from '../start-progra
 
 const PACKAGE = { name: 'prometheus', binary: 'usr/bin/prometheus' } as const
 
-/** What a Prometheus scrapes. */
+/**
+ * What a Prometheus scrapes.
+ *
+ * @example
+ * await using prometheus = await startPrometheus({ ports: [9464], scrapeMs: 200 })
+ */
 export interface PrometheusOptions {
   /** Ports of 127.0.0.1 that answer `/metrics`. */
   readonly ports: readonly number[]
@@ -25,15 +30,30 @@ export interface PrometheusSample {
 export interface Prometheus extends AsyncDisposable {
   /** TCP port on 127.0.0.1. */
   readonly port: number
-  /** Evaluates an expression now. Throws with what Prometheus says about a wrong one. */
+  /**
+   * Evaluates an expression now. Throws with what Prometheus says about a wrong one.
+   *
+   * @example
+   * await using prometheus = await startPrometheus({ ports: [9464] })
+   * const [sample] = await prometheus.query('up')
+   */
   query(expression: string): Promise<readonly PrometheusSample[]>
-  /** Ends it and removes its files. May be called more than once. */
+  /**
+   * Ends it and removes its files. May be called more than once.
+   *
+   * @example
+   * const prometheus = await startPrometheus({ ports: [9464] })
+   * await prometheus.stop()
+   */
   stop(): Promise<void>
 }
 
 /**
  * Starts a real Prometheus on a free port of 127.0.0.1, which scrapes these ports; resolves when it
  * answers. The program is the system's, or comes from Debian's package without being installed.
+ *
+ * @example
+ * await using prometheus = await startPrometheus({ ports: [9464] })
  */
 export async function startPrometheus(options: PrometheusOptions): Promise<Prometheus> {
   const parts = await startProgram({
@@ -50,7 +70,12 @@ export async function startPrometheus(options: PrometheusOptions): Promise<Prome
   return new RunningPrometheus(parts)
 }
 
-/** Has `promtool` check a file of alert rules. Rejects with what it says about a wrong one. */
+/**
+ * Has `promtool` check a file of alert rules. Rejects with what it says about a wrong one.
+ *
+ * @example
+ * await checkRules('docs/observability/alerts.yml')
+ */
 export async function checkRules(path: string): Promise<string> {
   return await promtool('check', 'rules', path)
 }
@@ -58,6 +83,9 @@ export async function checkRules(path: string): Promise<string> {
 /**
  * Has `promtool` run a file of unit tests for alert rules. Rejects with what it says about those
  * that fail.
+ *
+ * @example
+ * await testRules('docs/observability/alerts.test.yml')
  */
 export async function testRules(path: string): Promise<string> {
   return await promtool('test', 'rules', path)

@@ -38,10 +38,9 @@ export interface RepmgrCluster extends ManagedCluster<RepmgrNode> {}
  * Throws when a package cannot be had, and with the ends of the logs when the cluster does not come
  * up.
  *
- * ```ts
+ * @example
  * await using cluster = await startRepmgr()
  * await cluster.switchover('b')
- * ```
  */
 export async function startRepmgr(options: RepmgrOptions = {}): Promise<RepmgrCluster> {
   const { nodes: count, patience, network: kind } = readRepmgrOptions(options)

@@ -39,6 +39,10 @@ export class RepmgrNode extends ManagedNode {
   /**
    * Runs the node. The first one begins a cluster. A new node clones the primary, and one that was
    * away is brought back by `repmgr node rejoin`, if another node is the primary now.
+   *
+   * @example
+   * await using cluster = await startRepmgr()
+   * await cluster.node('b').start()
    */
   async start(): Promise<void> {
     const isNew = !(await isThere(join(this.home, 'data/PG_VERSION')))
@@ -51,7 +55,13 @@ export class RepmgrNode extends ManagedNode {
     this.keeper = this.run('repmgrd', repmgrd, args, this.#env)
   }
 
-  /** Makes it the primary, in an orderly way; the former one and the others follow. */
+  /**
+   * Makes it the primary, in an orderly way; the former one and the others follow.
+   *
+   * @example
+   * await using cluster = await startRepmgr()
+   * await cluster.node('b').switchover()
+   */
   async switchover(): Promise<void> {
     await this.#repmgr('standby', 'switchover', '--siblings-follow', '--force-rewind')
   }

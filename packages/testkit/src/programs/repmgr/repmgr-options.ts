@@ -1,18 +1,23 @@
 import { checkNumber, checkWord, refuseUnknownOptions } from '@poolhouse/core/kit'
 
-/** Options of `startRepmgr`. */
+/**
+ * Options of `startRepmgr`.
+ *
+ * @example
+ * await startRepmgr({ nodes: 2, patience: 'defaults', network: 'loopback' })
+ */
 export interface RepmgrOptions {
-  /** Nodes, named `a`, `b`, `c`, …. From 2 to 5; default 3. */
+  /** Number of nodes, named `a`, `b`, `c`, …, from 2 to 5. Default 3. */
   readonly nodes?: number | undefined
   /**
-   * After how long the standbys give up a primary. `quick` (default): some 3 s. `defaults`: as
-   * repmgr comes, a minute.
+   * After how long the standbys give up a primary. `quick`: some 3 s. `defaults`: as repmgr comes,
+   * a minute. Default `quick`.
    */
   readonly patience?: 'quick' | 'defaults' | undefined
   /**
-   * Where the nodes listen: all on `loopback` (default), or each in a network `namespaces` of its
-   * own, so that it can be cut off with `isolate`. That takes root, the programs `ip` and
-   * `nsenter`, and a process that was run by `unshare --net --mount`.
+   * Where the nodes listen: all on `loopback`, or each in a network `namespaces` of its own, so
+   * that it can be cut off with `isolate`. That takes root, the programs `ip` and `nsenter`, and a
+   * process that was run by `unshare --net --mount`. Default `loopback`.
    */
   readonly network?: 'loopback' | 'namespaces' | undefined
 }

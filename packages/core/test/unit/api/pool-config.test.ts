@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { readPoolOptions } from '../../../src/api/pool-options.js'
+import { readPoolOptions } from '../../../src/api/pool-config.js'
 import { createPool, type PoolOptions } from '../../../src/index.js'
 import { fakeDriver, virtualClock } from '../../../src/testing/index.js'
 
