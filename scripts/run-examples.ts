@@ -1,5 +1,6 @@
-// Runs every example as a reader would and compares its last line with the one its README shows.
-// `pnpm examples [name…]`; the failover drill has a command of its own, `pnpm demo`.
+// Runs every example as a reader would and compares its last line with the one its README shows,
+// and every line of those that print the same each time. `pnpm examples [name…]`; the failover
+// drill has a command of its own, `pnpm demo`.
 import { spawn } from 'node:child_process'
 import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -11,6 +12,8 @@ const EXAMPLES = join(import.meta.dirname, '..', 'examples')
 const LONGEST_MS = 180_000
 const CLEANED_UP_MS = 10_000
 const OWN_COMMAND = new Set(['failover-drill'])
+// These print the same lines each time, but for their numbers.
+const SAME_LINES = new Set(['basic-pool', 'multi-database'])
 
 /** What an example printed, and how it ended. */
 interface Run {
@@ -45,7 +48,8 @@ process.exitCode = failures.length === 0 ? 0 : 1
 /** Runs one example. Returns what it printed and what is wrong with it. */
 async function check(name: string): Promise<{ output: string; complaints: string[] }> {
   const directory = join(EXAMPLES, name)
-  const expected = lastLineOf(await readFile(join(directory, 'README.md'), 'utf8'))
+  const shown = outputIn(await readFile(join(directory, 'README.md'), 'utf8'))
+  const expected = shown.at(-1) ?? ''
   // A place of its own for the data of its servers: what is left there has not been cleaned up.
   // Open to the servers' user.
   const place = await mkdtemp(join(tmpdir(), 'ex-'))
@@ -57,6 +61,7 @@ async function check(name: string): Promise<{ output: string; complaints: string
     if (exitCode !== 0) complaints.push(`exit code ${exitCode ?? `none after ${LONGEST_MS} ms`}`)
     if (last !== expected)
       complaints.push(`the last line is "${last}", its README has "${expected}"`)
+    if (SAME_LINES.has(name)) complaints.push(...otherLines(shown, output.trimEnd().split('\n')))
     const left = await whatIsLeft(place)
     if (left.length > 0) complaints.push(`left behind: ${left.join('; ')}`)
     return { output, complaints }
@@ -93,11 +98,20 @@ async function run(directory: string, place: string): Promise<Run> {
   }
 }
 
-/** The last line of the last output that a README shows. */
-function lastLineOf(readme: string): string {
+/** The lines of the last output that a README shows. */
+function outputIn(readme: string): string[] {
   const shown = [...readme.matchAll(/^```text\n(.*?)\n```$/gms)].at(-1)?.[1]
   if (shown === undefined) throw new Error('the README shows no output in a block ```text')
-  return shown.split('\n').at(-1) ?? ''
+  return shown.split('\n')
+}
+
+/** Lines of an output that are not as a README shows them, apart from their numbers. */
+function otherLines(shown: readonly string[], printed: readonly string[]): string[] {
+  const shape = (line = ''): string => line.replaceAll(/\d+(?:\.\d+)?/g, '0').replaceAll(/ +/g, ' ')
+  return printed
+    .map((line, at) => ({ line, expected: shown[at] }))
+    .filter(({ line, expected }) => shape(line) !== shape(expected))
+    .map(({ line, expected = '' }) => `it printed "${line}", its README has "${expected}"`)
 }
 
 /** Data and processes of servers. What cleans up outlives the example by a moment. */
