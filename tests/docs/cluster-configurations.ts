@@ -90,7 +90,8 @@ export function cloudNativePg() {
           user: 'app',
           password,
           database: 'shop',
-          ssl: { mode: 'verify-full', ca, serverName: 'shop-rw' }, // ca: readFileSync('/etc/shop/ca.crt')
+          // ca: readFileSync('/etc/shop/ca.crt')
+          ssl: { mode: 'verify-full', ca, serverName: 'shop-rw' },
         },
       }),
   })
