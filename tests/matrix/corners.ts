@@ -97,6 +97,9 @@ const PGPOOLED: readonly Corner[] = [false, true].flatMap((balanced) =>
 
 const ONE_SERVER = 'PGlite is one server with one session, without replication'
 
+const NO_LOG_IN =
+  "the suites want a server that checks passwords and serves several sessions at a time; PGlite's socket server has one session and asks for no password"
+
 const NO_COPY_IN =
   'COPY to the client works; the socket server of PGlite ends the session of a COPY from the client with "protocol synchronization was lost"'
 
@@ -109,7 +112,12 @@ const PGLITES: readonly Corner[] = (
   name,
   title: "PGlite's socket server",
   given,
-  notRun: { replicas: ONE_SERVER, failover: ONE_SERVER },
+  notRun: {
+    driver: NO_LOG_IN,
+    pool: NO_LOG_IN,
+    replicas: ONE_SERVER,
+    failover: ONE_SERVER,
+  },
   limits: { copy: NO_COPY_IN },
   start: () => startPglite(options),
 }))

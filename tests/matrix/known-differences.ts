@@ -8,6 +8,8 @@ const OWN_WORDS =
   'the pooler reports it in its own words, all with SQLSTATE 08P01, instead of those of the server'
 const NOT_IN_THE_TEXT =
   'the change is hidden in the body of a DO block: it stays in the server session, and other borrowers meet it, as the guide says'
+const NO_TRANSACTIONS =
+  'runs a transaction, which PgBouncer refuses in statement mode, with a `ConnectionLostError` that says so; set `pool_mode = transaction`'
 
 /** Why the cases of a corner are known to differ, by the name of the corner. */
 const KNOWN: readonly (KnownDifference & { readonly corner: RegExp })[] = [
@@ -24,6 +26,19 @@ const KNOWN: readonly (KnownDifference & { readonly corner: RegExp })[] = [
     suite: 'pool',
     cases: /does not show (?:a setting changed inside DO|an open transaction)/,
     reason: NOT_IN_THE_TEXT,
+  },
+  {
+    corner: /^pgbouncer-statement/,
+    suite: 'pool',
+    error: /transaction blocks not allowed in statement pooling mode/,
+    reason: NO_TRANSACTIONS,
+  },
+  // What a case makes of the refusal.
+  {
+    corner: /^pgbouncer-statement/,
+    suite: 'pool',
+    cases: /^(?:transactions|retry|batches)$/,
+    reason: NO_TRANSACTIONS,
   },
   {
     corner: /^pgbouncer-session-none/,
@@ -52,6 +67,12 @@ const KNOWN: readonly (KnownDifference & { readonly corner: RegExp })[] = [
       /knows the address of its peer|a Unix socket is found|close lets the statement that runs/,
     reason:
       'the address, the process and the Unix socket are those of PgBouncer, and it closes the connection of a client that says good-bye at once, also under a statement',
+  },
+  {
+    corner: /^haproxy/,
+    suite: 'driver',
+    cases: /a Unix socket is found/,
+    reason: 'HAProxy listens on TCP alone here',
   },
   { corner: /^pgbouncer/, suite: 'driver', error: /is not as expected.*08P01/s, reason: OWN_WORDS },
 ]

@@ -1,6 +1,10 @@
-import { startHaproxy, startPatroni } from '@poolhouse/testkit'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type PatroniCluster, startHaproxy, startPatroni } from '@poolhouse/testkit'
 import { promotionOf } from '../managers/managed-setup.js'
 import { addressOf, type Ground } from './ground.js'
+
+const PASSWORD = 'open sesame'
+const SETTLED_MS = 30_000
 
 /** A Patroni cluster behind two ports of HAProxy, which asks Patroni where the primary is. */
 export async function startProxied(): Promise<Ground> {
@@ -10,10 +14,12 @@ export async function startProxied(): Promise<Ground> {
   const front = await startHaproxy({ targets, health: { path: '/primary', ports } })
   const behind = await startHaproxy({ targets, health: { path: '/replica', ports } })
   const first = await patroni.leader()
-  await first.sql(`create role app login`)
+  await first.sql(`create role app login password '${PASSWORD}'`)
+  await demandPasswords(patroni)
   await first.sql('alter database postgres owner to app')
   const [row] = await first.sql<{ server_version: string }>('show server_version')
-  const asApp = (url: string): string => url.replace('postgres@', 'app@')
+  const asApp = (url: string): string =>
+    url.replace('postgres@', `app:${encodeURIComponent(PASSWORD)}@`)
   const sql = async <Row>(text: string, values?: readonly unknown[]): Promise<Row[]> =>
     await (await patroni.leader()).sql<Row>(text, values)
   return {
@@ -28,7 +34,7 @@ export async function startProxied(): Promise<Ground> {
     server: {
       ...addressOf(front.url),
       user: 'app',
-      password: '',
+      password: PASSWORD,
       database: 'postgres',
       socketDirectory: '/nowhere',
       replica: undefined,
@@ -55,6 +61,26 @@ export async function startProxied(): Promise<Ground> {
       await patroni.stop()
     },
   }
+}
+
+/** Has every node ask `app` for its password, which the suites of drivers want. */
+async function demandPasswords({ restUrls, nodes }: PatroniCluster): Promise<void> {
+  const rules = ['host all app 127.0.0.1/32 scram-sha-256']
+  const kept = ['local all all trust', 'host all all 127.0.0.1/32 trust']
+  const replication = ['host replication all 127.0.0.1/32 trust']
+  const body = JSON.stringify({ postgresql: { pg_hba: [...rules, ...kept, ...replication] } })
+  const answer = await fetch(`${restUrls[0]}/config`, { method: 'PATCH', body })
+  if (!answer.ok) throw new Error(`Patroni answered ${answer.status}: ${await answer.text()}`)
+  const deadline = performance.now() + SETTLED_MS
+  for (const node of nodes) {
+    const text = `select from pg_hba_file_rules where auth_method = 'scram-sha-256' and error is null`
+    while ((await node.sql(text)).length === 0) {
+      if (performance.now() > deadline) throw new Error(`${node.name} asks for no password`)
+      await sleep(100)
+    }
+    await node.sql('select pg_reload_conf()')
+  }
+  await sleep(500)
 }
 
 async function patroniVersion(url: string): Promise<string> {

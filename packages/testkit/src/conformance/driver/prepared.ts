@@ -201,7 +201,8 @@ export const prepared: DriverArea = {
       title:
         'a prepared statement that a function has dropped unseen fails once inside a transaction, as worth another attempt, and is repeated outside',
       run: onSession(async (session, test) => {
-        const lose = `lose_statements_${session.connection.info.backendPid}()`
+        // What a pooler gives out as the process id may be negative.
+        const lose = `lose_statements_${Math.abs(session.connection.info.backendPid)}()`
         await session.query(`create function ${lose} returns int language plpgsql as
           $$ begin execute 'deallocate all'; return 1; end $$`)
         const named = { text: 'select 1 as n', name: 'one' }
