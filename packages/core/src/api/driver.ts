@@ -308,8 +308,10 @@ export interface DriverConnection<Raw = unknown> {
   resetFirst?(): void
   /**
    * Brings the session back to a known state, keeping prepared statements. Rejects if that failed.
+   * `apart` has each statement sent in a message of its own, because a program in between may send
+   * a message of several statements to fewer servers than a lone one. Default false.
    */
-  reset(level: ResetLevel): Promise<void>
+  reset(level: ResetLevel, apart?: boolean): Promise<void>
   /**
    * Asks the server to cancel what this session runs, over a connection of its own to the very
    * address of this one's socket. Settles when the server has closed that connection: from then on

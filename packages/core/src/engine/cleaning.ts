@@ -3,7 +3,7 @@ import { LATE_STEP_MS, withDeadline } from '../base/with-deadline.js'
 import type { Slot } from '../slot/slot.js'
 import type { EngineView } from './engine-view.js'
 
-type CleaningHost = Pick<EngineView, 'clock' | 'pooler' | 'cancel'>
+type CleaningHost = Pick<EngineView, 'clock' | 'config' | 'pooler' | 'cancel'>
 
 /** Longest time to bring a session back to a known state. */
 export const CLEANING_MS = 2_000
@@ -30,7 +30,12 @@ export async function clean(host: CleaningHost, slot: Slot): Promise<void> {
   if (runs && !slot.cancelling) host.cancel(slot)
   if (!slot.quiet) await within(slot.whenQuiet(), 'the statement it ran could not be cancelled')
   const level = levelFor(host, slot)
-  if (level !== undefined) await within(connection.reset(level), 'its session could not be reset')
+  // Pgpool-II sends a lone SET or RESET to all its servers, and a message of several statements to
+  // the primary alone.
+  const apart = host.config.pooler === 'none'
+  if (level !== undefined) {
+    await within(connection.reset(level, apart), 'its session could not be reset')
+  }
   if (connection.transactionStatus() !== 'idle') {
     throw new Error(`its transaction status is "${connection.transactionStatus()}" after a reset`)
   }

@@ -301,8 +301,9 @@ export class FakeConnection implements DriverConnection {
     return this.#sendText(`LISTEN "${channel.replaceAll('"', '""')}"`)
   }
 
-  reset(level: ResetLevel): Promise<void> {
-    return this.#sendText(level === 'rollback' ? 'rollback' : 'reset session')
+  reset(level: ResetLevel, apart = false): Promise<void> {
+    if (level === 'rollback') return this.#sendText('rollback')
+    return this.#sendText(apart ? 'reset session apart' : 'reset session')
   }
 
   cancel(): Promise<void> {

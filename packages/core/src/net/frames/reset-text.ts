@@ -6,17 +6,23 @@ const DEALLOCATE =
   'DO $$DECLARE n pg_catalog.text; BEGIN FOR n IN SELECT p.name FROM pg_catalog.pg_prepared_statements p WHERE p.from_sql LOOP ' +
   "EXECUTE pg_catalog.format('DEALLOCATE %I', n); END LOOP; END$$"
 // RESET ALL returns to the values of the start-up message. All of it is allowed on a standby.
-const RESET_SHARED =
-  'RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; CLOSE ALL; UNLISTEN *; ' +
-  'SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES'
+const RESET_SHARED: readonly string[] = [
+  'RESET SESSION AUTHORIZATION',
+  'RESET ROLE',
+  'RESET ALL',
+  'CLOSE ALL',
+  'UNLISTEN *',
+  'SELECT pg_catalog.pg_advisory_unlock_all()',
+  'DISCARD TEMP',
+  'DISCARD SEQUENCES',
+]
 
 /**
- * The SQL that brings a session of this status back to a known state; undefined if it is there
+ * The statements that bring a session of this status back to a known state; none if it is there
  * already.
  */
-export function resetText(level: ResetLevel, status: TransactionStatus): string | undefined {
-  const open = status !== 'idle'
-  if (level === 'rollback') return open ? 'ROLLBACK' : undefined
-  const reset = level === 'session' ? `${RESET_SHARED}; ${DEALLOCATE}` : RESET_SHARED
-  return open ? `ROLLBACK; ${reset}` : reset
+export function resetStatements(level: ResetLevel, status: TransactionStatus): readonly string[] {
+  const rollback = status === 'idle' ? [] : ['ROLLBACK']
+  if (level === 'rollback') return rollback
+  return [...rollback, ...RESET_SHARED, ...(level === 'session' ? [DEALLOCATE] : [])]
 }

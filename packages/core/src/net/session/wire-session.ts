@@ -246,11 +246,11 @@ export class WireSession
     })
   }
 
-  override async reset(level: ResetLevel): Promise<void> {
+  override async reset(level: ResetLevel, apart?: boolean): Promise<void> {
     // Listeners of this borrower would hear the notices of the next one, and a cancel that they
     // have asked for must not hit the statement of the next one.
     await this.#line?.restore()
-    await super.reset(level)
+    await super.reset(level, apart)
   }
 
   // ── for its work ──

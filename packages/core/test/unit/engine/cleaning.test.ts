@@ -55,6 +55,14 @@ test.each([
   expect(it.session().settings.size).toBe(0)
 })
 
+test("X01: with pooler: 'none' each statement of the reset goes out in a message of its own", async () => {
+  const it = harness({ max: 1, pooler: 'none' })
+  watch(it.pool.query('set role admin'))
+  await it.clock.settle()
+  await acquireOne(it)
+  expect(it.session().statements).toEqual(['set role admin', 'reset session apart'])
+})
+
 test('X01: resets the session after a pool.query that changed it', async () => {
   const it = harness({ max: 1 })
   watch(it.pool.query('set role admin'))

@@ -145,12 +145,12 @@ test("T01: with pooler 'pgbouncer' nothing is asked, and with 'none' nothing but
   }
 })
 
-test("T01: with pooler 'none' everything is as without a pooler", async () => {
+test("T01: with pooler 'none' everything is as without a pooler, but for a reset of single messages", async () => {
   const { clock, pool, session } = harness({ max: 1, pooler: 'none' }, bouncing)
   const changed = watch(pool.query({ text: 'set a.b = 1', name: 'one' }))
   await clock.settle()
   expect(changed.state).toBe('resolved')
-  expect(session().statements).toEqual(['set a.b = 1', 'reset session'])
+  expect(session().statements).toEqual(['set a.b = 1', 'reset session apart'])
   const config = readPoolOptions({
     driver: fakeDriver({ clock: virtualClock() }),
     connection: { host: 'localhost', user: 'me', parameters: { statement_timeout: 100 } },
