@@ -39,8 +39,8 @@ const FEATURES: Readonly<Record<string, number>> = {
   'histograms, leaks and slow texts to see, and what observes a manager': 560,
   'the command line': 2_550,
   'the statistics for Prometheus, and events as lines of a log': 880,
-  'Pgpool-II, health checks of HAProxy, and calls that wait behind a pooler': 210,
-  'clusters under pg_auto_failover and repmgr': 720,
+  'Pgpool-II, health checks of HAProxy, and calls that wait behind a pooler': 275,
+  'clusters under pg_auto_failover and repmgr': 755,
   'certificates that doctor looks at, events of tenants, and odd input of the command line': 310,
 }
 

@@ -1,78 +1,25 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ConnectionPool, createPool } from '@poolhouse/core'
 import { withFailover } from '@poolhouse/failover'
 import { withReplicas } from '@poolhouse/read-replicas'
-import {
-  type Cluster,
-  historyTable,
-  startCluster,
-  startPgpool,
-  startWorkload,
-  verifyHistory,
-} from '@poolhouse/testkit'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { type ClusterNode, startWorkload, verifyHistory } from '@poolhouse/testkit'
+import { describe, expect, it } from 'vitest'
 import { DRIVERS } from '../support/drivers.js'
+import { failuresOf } from './managed-setup.js'
+import { promoted, startWatched, type Watched } from './pgpool-setup.js'
 
 const WRITERS = 6
 
-/**
- * A cluster whose failed primary Pgpool-II notices by its health checks. Its `failover_command`
- * says which server is to be the primary; what it would do over ssh is done here.
- */
-async function startWatched() {
-  const folder = mkdtempSync(join(tmpdir(), 'pgpool-'))
-  const orders = join(folder, 'orders')
-  writeFileSync(orders, '')
-  chmodSync(folder, 0o777)
-  chmodSync(orders, 0o666)
-  writeFileSync(join(folder, 'failover.sh'), `echo "$1 $2 $3" >> ${orders}\n`)
-  const cluster = await startCluster({
-    replicas: 2,
-    // Pgpool-II takes the first standby that is up, whichever has most.
-    settings: { synchronous_standby_names: 'FIRST 1 (a, b, c)' },
-  })
-  const pgpool = await startPgpool({
-    targets: cluster.nodes.map(({ url }) => url),
-    settings: {
-      health_check_period: 1,
-      health_check_timeout: 2,
-      health_check_max_retries: 1,
-      health_check_retry_delay: 1,
-      health_check_user: cluster.user,
-      health_check_database: cluster.database,
-      // The failed node, the one that was the primary, and the one that is to be.
-      failover_command: `/bin/sh ${join(folder, 'failover.sh')} %d %P %m`,
-    },
-  })
-  let done = 0
-  const watching = setInterval(() => {
-    const lines = readFileSync(orders, 'utf8').split('\n').slice(0, -1)
-    for (const line of lines.slice(done)) {
-      const [failed, primary, next] = line.split(' ').map(Number)
-      if (failed === primary) void cluster.nodes[next!]!.promote()
-    }
-    done = lines.length
-  }, 20)
-  onTestFinished(async () => {
-    clearInterval(watching)
-    await pgpool.stop()
-    await cluster.stop()
-    rmSync(folder, { recursive: true })
-  })
-  for (const text of historyTable()) await cluster.primary.sql(text)
-  await cluster.primary.sql('grant all on poolhouse_history to app')
-  return { cluster, pgpool }
-}
-
-async function promoted(cluster: Cluster, old: string): Promise<string> {
-  for (;;) {
-    const next = cluster.nodes.find(({ name, promotedAt }) => name !== old && promotedAt)
-    if (next !== undefined) return next.name
-    await sleep(20)
+/** Until Pgpool-II takes every server for one that is up. */
+async function allUp({ pgpool, cluster }: Watched): Promise<void> {
+  const states = async () => {
+    const lines = await Promise.all(
+      cluster.nodes.map((_, number) => pgpool.pcp('node_info', '-n', String(number))),
+    )
+    return lines.map((line) => / (up|down|waiting|unused|quarantine) /.exec(line)?.[1])
   }
+  // A server that no client has used since it was attached is `waiting`.
+  await expect.poll(states, { timeout: 60_000 }).not.toContain('down')
 }
 
 describe.each(DRIVERS)('a cluster that Pgpool-II fails over, over $driver', ({ make }) => {
@@ -148,5 +95,89 @@ describe.each(DRIVERS)('a cluster that Pgpool-II fails over, over $driver', ({ m
     })
     expect(report.violations).toEqual([])
     expect(report.counts.unsettled).toBe(0)
+  }, 120_000)
+
+  it('a replica and then the primary are detached for maintenance: a pool on the servers themselves has no failed call', async () => {
+    const watched = await startWatched({ planned: true })
+    const { cluster, pgpool, numberOf, attach } = watched
+    const driver = make()
+    const primary = withFailover(
+      cluster.nodes.map(({ name, url }) => createPool({ driver, connection: url, name, max: 10 })),
+      { hold: { timeoutMs: 30_000 } },
+    )
+    await using db = withReplicas(primary, primary.topology)
+    const sessions = Array.from({ length: WRITERS }, () => db.session())
+    const own = (worker: number) => sessions[worker]!
+    const workload = startWorkload({
+      writes: own,
+      reads: own,
+      writers: WRITERS,
+      deadlineMs: 30_000,
+    })
+    await sleep(500)
+    const maintain = async (node: ClusterNode): Promise<void> => {
+      await node.stop()
+      await sleep(1_000)
+      await node.start()
+      await expect.poll(() => primary.topology.current.replicas.length).toBe(2)
+    }
+    const [old, next] = [cluster.primary, cluster.replicas[0]!]
+    await pgpool.pcp('detach_node', ...numberOf(next))
+    await maintain(next)
+    await attach(next)
+    await allUp(watched)
+    await primary.switchover(async () => {
+      await pgpool.pcp('promote_node', '--switchover', ...numberOf(next))
+      await promoted(cluster, old.name)
+    })
+    expect(primary.topology.current.primary?.id).toBe(next.name)
+    await expect.poll(() => primary.topology.current.replicas.length).toBe(2)
+    await allUp(watched)
+    await pgpool.pcp('detach_node', ...numberOf(old))
+    await maintain(old)
+    await attach(old)
+    await allUp(watched)
+    const history = await workload.stop()
+    const { counts, violations } = await verifyHistory(history, {
+      db: primary,
+      pools: [db],
+      reads: ['read-your-writes', 'monotonic-reads'],
+    })
+    expect(violations).toEqual([])
+    expect(failuresOf(workload)).toEqual([])
+    expect(counts.unsettled).toBe(0)
+  }, 120_000)
+
+  it('the same: a pool on its port tells the truth of each call, and goes on', async () => {
+    const watched = await startWatched({ planned: true })
+    const { cluster, pgpool, numberOf, attach } = watched
+    const pool = createPool({ driver: make(), connection: pgpool.url, max: 8, pooler: 'pgbouncer' })
+    await using db = withFailover([pool], { hold: { timeoutMs: 30_000 } })
+    const workload = startWorkload({ writes: db, writers: WRITERS, deadlineMs: 30_000 })
+    const acknowledged = () =>
+      workload.history.operations.filter(({ outcome }) => outcome?.kind === 'acknowledged').length
+    const goesOn = async (): Promise<void> => {
+      const before = acknowledged()
+      await expect.poll(acknowledged, { timeout: 30_000 }).toBeGreaterThan(before + 50)
+    }
+    await goesOn()
+    const [old, next] = [cluster.primary, cluster.replicas[0]!]
+    await pgpool.pcp('detach_node', ...numberOf(next))
+    await goesOn()
+    await attach(next)
+    await allUp(watched)
+    await goesOn()
+    await pgpool.pcp('promote_node', '--switchover', ...numberOf(next))
+    await promoted(cluster, old.name)
+    await goesOn()
+    await allUp(watched)
+    const history = await workload.stop()
+    const truth = { query: async (text: string) => ({ rows: await cluster.primary.sql(text) }) }
+    const { counts, violations } = await verifyHistory(history, {
+      db: truth as unknown as ConnectionPool,
+      pools: [db],
+    })
+    expect(violations).toEqual([])
+    expect(counts.unsettled).toBe(0)
   }, 120_000)
 })

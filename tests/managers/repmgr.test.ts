@@ -48,6 +48,31 @@ describe.each(DRIVERS)(
       expect(counts.notExecuted + counts.unknown).toBeLessThanOrEqual(WRITERS)
     })
 
+    it('a replica that is stopped for maintenance costs no call, nor does a primary that is switched over and then stopped, nor the way back of either', async () => {
+      const pool = await setup.connect(make())
+      const workload = setup.writeAndRead()
+      await sleep(500)
+      const leader = await setup.cluster.leader()
+      const replica = setup.cluster.nodes.find((one) => one !== leader)!
+      const stateOf = (name: string) =>
+        pool.topology.current.nodes.find(({ id }) => id === name)!.state
+      await setup.cluster.startMaintenance(replica.name)
+      await setup.until(() => stateOf(replica.name) === 'unreachable')
+      await sleep(500)
+      await setup.cluster.stopMaintenance(replica.name)
+      await setup.until(({ topology }) => topology.current.replicas.length === 2)
+      await pool.switchover(() => setup.cluster.startMaintenance(leader.name))
+      await setup.until(() => stateOf(leader.name) === 'unreachable')
+      expect(pool.topology.current.primary?.id).not.toBe(leader.name)
+      await sleep(500)
+      await setup.cluster.stopMaintenance(leader.name)
+      await setup.until(({ topology }) => topology.current.replicas.length === 2)
+      const { counts, violations } = await setup.verify(workload)
+      expect(violations).toEqual([])
+      expect(failuresOf(workload)).toEqual([])
+      expect(counts.unsettled).toBe(0)
+    })
+
     it('S60: a frozen primary that repmgr has replaced wakes up writable, and is sent nothing', async () => {
       const pool = await setup.connect(make())
       const workload = setup.writeAndRead()

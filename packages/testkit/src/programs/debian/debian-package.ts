@@ -120,6 +120,8 @@ export async function libraryPath(root: string): Promise<string> {
   const folders: string[] = []
   for (const parent of [join(root, 'usr/lib'), join(root, 'lib')]) {
     const names = await readdir(parent).catch(() => [])
+    // Some packages, such as libpgpool2, put theirs beside the folders of the architectures.
+    if (names.some((name) => name.includes('.so'))) folders.push(parent)
     folders.push(
       ...names.filter((name) => /-linux-gnu/.test(name)).map((name) => join(parent, name)),
     )

@@ -1,4 +1,13 @@
+import { createHash } from 'node:crypto'
 import type { ResolvedPgpoolOptions } from './pgpool-options.js'
+
+/** Who may give PCP commands, with a password for this instance. */
+export interface PcpLogin {
+  /** Login name. */
+  readonly user: string
+  /** Password. */
+  readonly password: string
+}
 
 /** The text of `pgpool.conf`: streaming replication that something else manages. */
 export function configurationText(
@@ -51,4 +60,14 @@ export function accessText({ password }: ResolvedPgpoolOptions): string {
 /** The text of `pool_passwd`: a password in plain text serves clients and the log-in to servers. */
 export function passwordsText({ user, password }: ResolvedPgpoolOptions): string {
   return password === undefined ? '' : `${user}:TEXT${password}\n`
+}
+
+/** The text of `pcp.conf`. */
+export function pcpUsersText({ user, password }: PcpLogin): string {
+  return `${user}:${createHash('md5').update(password).digest('hex')}\n`
+}
+
+/** The text of the file from which the PCP commands take the password. */
+export function pcpPasswordText({ user, password }: PcpLogin, pcpPort: number): string {
+  return `127.0.0.1:${pcpPort}:${user}:${password}\n`
 }

@@ -1,6 +1,18 @@
+import { randomBytes } from 'node:crypto'
+import { dirname, join } from 'node:path'
 import { findFreePorts } from '../../machine/free-port.js'
+import { runCommand } from '../../machine/run-command.js'
+import { findServerUser } from '../../machine/server-user.js'
+import { debianPackage } from '../debian/debian-package.js'
 import { type ProgramParts, RunningProgram, startProgram } from '../start-program.js'
-import { accessText, configurationText, passwordsText } from './configuration.js'
+import {
+  accessText,
+  configurationText,
+  type PcpLogin,
+  passwordsText,
+  pcpPasswordText,
+  pcpUsersText,
+} from './configuration.js'
 import {
   type ResolvedPgpoolOptions,
   resolvePgpoolOptions,
@@ -15,6 +27,14 @@ export interface Pgpool extends AsyncDisposable {
   readonly port: number
   /** Connection URL through it; user, password and database are those of the targets. */
   readonly url: string
+  /**
+   * Runs one of its PCP commands and returns what it prints. Rejects with the command's own words
+   * if it fails.
+   *
+   * @example
+   * await pgpool.pcp('detach_node', '-n', '1')
+   */
+  pcp(command: string, ...args: readonly string[]): Promise<string>
   /**
    * The last lines it logged.
    *
@@ -49,6 +69,7 @@ export interface Pgpool extends AsyncDisposable {
 export async function startPgpool(options: StartPgpoolOptions): Promise<Pgpool> {
   const resolved = resolvePgpoolOptions(options)
   const [pcpPort] = (await findFreePorts(1)) as [number]
+  const login: PcpLogin = { user: 'poolhouse_testkit', password: randomBytes(16).toString('hex') }
   const parts = await startProgram({
     name: 'pgpool',
     package: 'pgpool2',
@@ -56,22 +77,46 @@ export async function startPgpool(options: StartPgpoolOptions): Promise<Pgpool> 
     files: (port, home) => ({
       'pgpool.conf': configurationText(resolved, home, port, pcpPort),
       'pool_hba.conf': accessText(resolved),
-      'pcp.conf': '',
+      'pcp.conf': pcpUsersText(login),
+      [PCP_PASSWORD]: pcpPasswordText(login, pcpPort),
       pool_passwd: passwordsText(resolved),
     }),
     isReady: (log) => log.includes('successfully started'),
     portTaken: /Address already in use/i,
   })
-  return new RunningPgpool(resolved, parts)
+  return new RunningPgpool(resolved, parts, { port: pcpPort, user: login.user })
 }
+
+const PCP_PASSWORD = 'pcppass'
 
 class RunningPgpool extends RunningProgram implements Pgpool {
   readonly url: string
+  readonly #pcp: { readonly port: number; readonly user: string }
 
-  constructor({ user, password, database }: ResolvedPgpoolOptions, parts: ProgramParts) {
+  constructor(
+    { user, password, database }: ResolvedPgpoolOptions,
+    parts: ProgramParts,
+    pcp: { readonly port: number; readonly user: string },
+  ) {
     super(parts)
+    this.#pcp = pcp
     const login = [user, ...(password === undefined ? [] : [password])]
     const name = login.map(encodeURIComponent).join(':')
     this.url = `postgres://${name}@${this.host}:${this.port}/${encodeURIComponent(database)}`
+  }
+
+  async pcp(command: string, ...args: readonly string[]): Promise<string> {
+    const any = 'usr/sbin/pcp_node_count'
+    const { binary, env } = await debianPackage('pgpool2', { binary: any })
+    const { port, user } = this.#pcp
+    return await runCommand(
+      join(dirname(binary), `pcp_${command}`),
+      ['-h', this.host, '-p', String(port), '-U', user, '-w', ...args],
+      {
+        cwd: this.home,
+        user: findServerUser(),
+        env: { ...env, PCPPASSFILE: join(this.home, PCP_PASSWORD) },
+      },
+    )
   }
 }

@@ -11,6 +11,7 @@ import { type ManagedCluster, RunningCluster } from '../managed/managed-cluster.
 import { RepmgrNode } from './repmgr-node.js'
 import { type RepmgrOptions, readRepmgrOptions } from './repmgr-options.js'
 
+const SWITCHED_MS = 60_000
 const SYNCHRONOUS = "alter system set synchronous_standby_names = 'ANY 1 (*)'"
 
 // repmgr runs commands on other nodes through ssh. All nodes are on this machine.
@@ -27,7 +28,26 @@ exec /bin/sh -c "$*"
 `
 
 /** A running repmgr cluster: PostgreSQL 15 and a `repmgrd` for each node. */
-export interface RepmgrCluster extends ManagedCluster<RepmgrNode> {}
+export interface RepmgrCluster extends ManagedCluster<RepmgrNode> {
+  /**
+   * Takes a node out for maintenance: its `repmgrd` and its server are stopped in an orderly way. A
+   * primary is moved elsewhere first, by `repmgr standby switchover`.
+   *
+   * @example
+   * await using cluster = await startRepmgr()
+   * await cluster.startMaintenance('b')
+   */
+  startMaintenance(name: string): Promise<void>
+  /**
+   * Ends `startMaintenance`; resolves when every node streams from the primary again.
+   *
+   * @example
+   * await using cluster = await startRepmgr()
+   * await cluster.startMaintenance('b')
+   * await cluster.stopMaintenance('b')
+   */
+  stopMaintenance(name: string): Promise<void>
+}
 
 /**
  * Starts a real repmgr cluster from Debian packages that are unpacked and not installed; resolves
@@ -90,6 +110,22 @@ class RunningRepmgr extends RunningCluster<RepmgrNode> implements RepmgrCluster 
     const next = to === undefined ? this.nodes.find((node) => node !== leader)! : this.node(to)
     await next.switchover()
     return next
+  }
+
+  async startMaintenance(name: string): Promise<void> {
+    const node = this.node(name)
+    if (await node.isPrimary()) {
+      const next = await this.switchover()
+      await this.until(`${next.name} as the primary that all follow`, SWITCHED_MS, async () =>
+        (await this.isSettled(next)) ? true : undefined,
+      )
+    }
+    await node.shutDown()
+  }
+
+  async stopMaintenance(name: string): Promise<void> {
+    await this.node(name).start()
+    await this.healthy()
   }
 
   protected override async end(): Promise<void> {

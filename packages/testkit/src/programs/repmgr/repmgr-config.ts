@@ -74,3 +74,8 @@ export function startCommand({ home, host, port, postgresBin }: RepmgrNodeConfig
   const where = `-p ${port} -h ${host} -k ${home}`
   return `${postgresBin}/pg_ctl -s -w -D ${home}/data -l ${home}/postgres.log -o "${where}" start`
 }
+
+/** The command that disconnects the clients of PostgreSQL and returns when it has stopped. */
+export function stopCommand({ home, postgresBin }: RepmgrNodeConfig): string {
+  return `${postgresBin}/pg_ctl -s -w -m fast -D ${home}/data stop`
+}

@@ -13,6 +13,7 @@ import {
   type RepmgrNodeConfig,
   repmgrConf,
   startCommand,
+  stopCommand,
 } from './repmgr-config.js'
 
 const REGISTER_TIMEOUT_MS = 30_000
@@ -53,6 +54,19 @@ export class RepmgrNode extends ManagedNode {
     const repmgrd = `${this.#config.postgresBin}/repmgrd`
     const args = ['-f', join(this.home, 'repmgr.conf'), '--daemonize=false', '--no-pid-file']
     this.keeper = this.run('repmgrd', repmgrd, args, this.#env)
+  }
+
+  /**
+   * Stops `repmgrd` and then the server in an orderly way, as an operator does; `start` brings it
+   * back.
+   *
+   * @example
+   * await using cluster = await startRepmgr()
+   * await cluster.node('b').shutDown()
+   */
+  async shutDown(): Promise<void> {
+    await this.keeper?.stop()
+    await this.#shell(stopCommand(this.#config))
   }
 
   /**
