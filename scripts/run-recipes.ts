@@ -138,7 +138,7 @@ async function run(
   }
 }
 
-/** Runs a recipe in a process group of its own, so that all of it can be ended. */
+/** Runs a recipe in a process group of its own, so that nothing of it outlives it. */
 function start(
   node: string,
   file: string,
@@ -147,7 +147,14 @@ function start(
   const tsx = import.meta.resolve('tsx')
   const stdio: ['ignore', 'pipe', 'pipe'] = ['ignore', 'pipe', 'pipe']
   const child = spawn(node, ['--import', tsx, file], { cwd, detached: true, stdio })
-  const timer = setTimeout(() => process.kill(-(child.pid ?? 0), 'SIGKILL'), LONGEST_MS)
+  const killAll = (): void => {
+    try {
+      process.kill(-child.pid!, 'SIGKILL')
+    } catch {
+      // Nothing is left.
+    }
+  }
+  const timer = setTimeout(killAll, LONGEST_MS)
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {
@@ -156,6 +163,8 @@ function start(
   }
   return new Promise((resolve, reject) => {
     child.once('error', reject)
+    // An application that a failed recipe has started may still run.
+    child.once('exit', killAll)
     child.once('close', (exitCode) => {
       clearTimeout(timer)
       resolve({ output, exitCode })

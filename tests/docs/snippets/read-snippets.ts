@@ -5,9 +5,10 @@ export const ROOT: URL = new URL('../../../', import.meta.url)
 
 /**
  * What is done with a block: `run` on real servers, `compile` alone, or `parse` alone, for code
- * over libraries that are not installed here. The last two say why, in a comment of the page.
+ * over libraries that are not installed here; these two say why, in a comment of the page.
+ * `compare` is for a part of a file of a recipe, which compiles and runs it.
  */
-type Treatment = 'run' | 'compile' | 'parse'
+type Treatment = 'run' | 'compile' | 'parse' | 'compare'
 
 /** A line of a page's code. */
 interface SnippetLine {
@@ -27,6 +28,8 @@ export interface Snippet {
   readonly treatment: Treatment
   /** Names that stand for others of given.ts: `primary as db`. */
   readonly renamed: ReadonlyMap<string, string>
+  /** The file that has these lines, from the root of the repository. Only with `compare`. */
+  readonly file?: string | undefined
   /** The code. */
   readonly lines: SnippetLine[]
 }
@@ -56,6 +59,7 @@ export async function findPages(): Promise<URL[]> {
  * - `<!-- snippet: compiled only, REASON -->` or `parsed only, REASON`
  * - `<!-- snippet: continues -->`: one module with the block before
  * - `<!-- snippet: primary as db -->`: `db` is `primary` of given.ts
+ * - `<!-- snippet: from recipes/next-js/web/lib/db.ts -->`: these lines are part of that file
  *
  * Throws for a comment that it does not know, and for one that no block follows.
  */
@@ -96,15 +100,20 @@ function begin(
   const renamed = new Map<string, string>()
   // Its examples are written in the doc comments.
   let treatment: Treatment = page === 'docs/reference.md' ? 'compile' : 'run'
+  let file: string | undefined
   for (const each of comment === '' ? [] : comment.split('; ')) {
     const only = /^(compiled|parsed) only, .+$/.exec(each)
     const name = /^(\w+) as (\w+)$/.exec(each)
+    const from = /^from (recipes\/\S+)$/.exec(each)
     if (each === 'continues' && snippets.length > 0) return snippets.at(-1)!
     if (only !== null) treatment = only[1] === 'compiled' ? 'compile' : 'parse'
-    else if (name !== null) renamed.set(name[2]!, name[1]!)
+    else if (from !== null) {
+      treatment = 'compare'
+      file = from[1]
+    } else if (name !== null) renamed.set(name[2]!, name[1]!)
     else throw new Error(`${where}: unknown comment "${each}"`)
   }
-  const snippet: Snippet = { page, language, treatment, renamed, lines: [] }
+  const snippet: Snippet = { page, language, treatment, renamed, file, lines: [] }
   snippets.push(snippet)
   return snippet
 }
