@@ -7,6 +7,7 @@ import { type BaseBuild, buildBase } from './base/base-build.js'
 import { compatTasks } from './compat/tasks.js'
 import type { Place } from './drivers/opening.js'
 import { driverTasks, type PlaceName } from './drivers/tasks.js'
+import { compareFirstWrites, firstWriteTables } from './first-write/compare.js'
 import { interleave, type Measurement } from './interleave.js'
 import { otelTargets, otelTasks } from './otel/tasks.js'
 import { poolTasks } from './pool/tasks.js'
@@ -308,6 +309,19 @@ async function benchScale(options: BenchOptions): Promise<void> {
   await write('scale', tasks, options)
 }
 
+/** Real clusters whose primary is killed: the time from the promotion to the first write. */
+async function benchFirstWrite({
+  rounds,
+  only = '',
+  json = 'first-write.json',
+}: BenchOptions): Promise<void> {
+  const clusters = await compareFirstWrites(script('./first-write/sample.js'), rounds, only)
+  console.log(`\n${firstWriteTables(clusters).join('\n')}`)
+  const numbers = { machine: machine(), rounds, clusters }
+  await writeFile(json, `${JSON.stringify(numbers, null, 2)}\n`)
+  console.log(`written to ${json}`)
+}
+
 const positive = (text: string): number => {
   const value = Number(text)
   if (!Number.isInteger(value) || value < 1)
@@ -331,6 +345,7 @@ const benches = {
   lane: benchLane,
   otel: benchOtel,
   scale: benchScale,
+  'first-write': benchFirstWrite,
 }
 for (const [name, run] of Object.entries(benches)) {
   program
