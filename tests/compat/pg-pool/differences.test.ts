@@ -123,6 +123,22 @@ const DIFFERENCES: Readonly<Record<string, Difference>> = {
     theirs: 0,
     ours: 1,
   },
+  'What ends a lost transaction says how it was lost': {
+    async look({ make, server }) {
+      const client = await make({ max: 1 }).connect()
+      client.on('error', () => {})
+      const { rows } = await client.query('select pg_backend_pid() as pid')
+      await client.query('begin')
+      const lost = failureOf(client.query('select pg_sleep(60)'))
+      await server.sql('select pg_terminate_backend($1)', [rows[0].pid])
+      const told = await lost
+      const refused = await failureOf(client.query('rollback'))
+      client.release(true)
+      return refused === told
+    },
+    theirs: false,
+    ours: true,
+  },
   'A transaction cannot be begun through the pool': {
     async look({ make }) {
       return await make()

@@ -1,6 +1,7 @@
 import {
   ConnectionLostError,
   type Intent,
+  isPoolhouseError,
   type Lease,
   LeaseReleasedError,
   SessionStateError,
@@ -43,6 +44,8 @@ export class Borrowing {
   #stays = false
   // Whether a lazy client has lost the session that its next statement belongs to.
   #broken = false
+  // The first error of a session that is gone; false where the client has not seen it.
+  #loss: unknown
   // Whether what runs talks to the connection itself.
   #submitting = false
   #over = false
@@ -108,6 +111,17 @@ export class Borrowing {
     this.#line.whenFree(call)
   }
 
+  /**
+   * The error with which the session was lost, for a text that ends a transaction or a savepoint;
+   * undefined for any other text. Libraries roll back after a failure and pass on the error of that
+   * instead: it must say the same about the work, or nothing where the error is not known.
+   */
+  lossFor(text: string): unknown {
+    const loss = this.#loss
+    if (loss === undefined || !ENDS_WORK.test(text)) return undefined
+    return isPoolhouseError(loss) ? loss : notQueryable()
+  }
+
   /** Runs a query; `first` is what the caller gave for it. Rejects as `pg` does. */
   query(query: PgQuery, first: unknown): Promise<PgQueryResult | PgQueryResult[]> {
     const { text, values, name } = query.statement
@@ -133,6 +147,8 @@ export class Borrowing {
   async #run(query: PgQuery, first: unknown): Promise<PgQueryResult | PgQueryResult[]> {
     const { statement, timeoutMs } = query
     const host = this.#host
+    const loss = this.lossFor(statement.text)
+    if (loss !== undefined) throw loss
     try {
       const options = timeoutMs === undefined ? undefined : { timeoutMs }
       const special = query.needsClient
@@ -151,11 +167,20 @@ export class Borrowing {
       } else if (lease === undefined) throw notQueryable()
       if (special) return await this.#runRaw(lease, query, first)
       return this.#read(query, await lease.query(statement, options))
-    } catch (error) {
-      throw toPgError(host.pg, error)
+    } catch (cause) {
+      const error = toPgError(host.pg, cause)
+      this.#noteLoss(error)
+      throw error
     } finally {
       if (this.#isLazy) this.#settle()
     }
+  }
+
+  /** Keeps the first error that the caller gets from a session that is gone. */
+  #noteLoss(error: unknown): void {
+    const lease = this.#lease
+    const isGone = lease === undefined ? this.#broken : leasedSession(lease)?.over === true
+    if (isGone) this.#loss ??= error
   }
 
   /**
@@ -209,6 +234,8 @@ export class Borrowing {
           })
         } finally {
           this.#submitting = false
+          // Its error, if it had one, went to the query itself.
+          this.#noteLoss(false)
           if (this.#isLazy) this.#settle()
         }
       })
@@ -305,6 +332,9 @@ export class Borrowing {
     if (lease !== undefined) this.#unbind(lease)
   }
 }
+
+// A lone COMMIT, ROLLBACK or RELEASE, of a transaction that is not prepared.
+const ENDS_WORK = /^\s*(?:abort|commit|end|release|rollback)\b(?!\s+prepared\b)[^;]*;?\s*$/i
 
 /** Why a session is over. Its signal tells that a moment later than its statements. */
 function lossOf({ signal }: Lease): unknown {

@@ -248,7 +248,11 @@ class ClientFace implements LendableClient, BorrowedClient {
   #run(query: PgQuery, first: unknown): Promise<unknown> {
     const borrowing = this.#borrowing
     const refusal = this.#refusal(borrowing)
-    if (refusal !== undefined) return Promise.reject(refusal)
+    if (refusal !== undefined) {
+      // The borrower must hear of its loss, whether or not the connection was cleared away by then.
+      const loss = borrowing?.over === false ? borrowing.lossFor(query.statement.text) : undefined
+      return Promise.reject(loss ?? refusal)
+    }
     if (this.#settings !== undefined && pinOf(query.statement.text).changes) {
       if (this.host.keepsSettings !== true) return Promise.reject(unkept(query.statement.text))
       this.#settings.push({ query, first })
