@@ -78,8 +78,8 @@ function bounced(mode: PgBouncerPoolMode, told: keyof typeof TOLD): Corner {
 const ONE_ADDRESS =
   'Pgpool-II is one address for all servers; withReplicas wants the addresses of the servers themselves, and one of the two may distribute the reads, not both'
 
-const SET_EVERYWHERE =
-  "do not declare 'none' here: Pgpool-II sends SET to every server, but a message of several statements, such as the reset on release, to the primary alone, so that a setting stays behind on the replica that serves the reads of the connection; undeclared, SET is refused"
+const NOT_TO_ITS_END =
+  'not to its end: the suites end sessions and cut connections on purpose, and in the middle Pgpool-II, which takes the end of a session for that of its server (`failover_on_backend_shutdown`), does not answer any more; it also has process ids and words of its own. The other columns were asked one by one'
 
 const PGPOOLED: readonly Corner[] = [false, true].flatMap((balanced) =>
   (['undeclared', 'none'] as const).map((told) => ({
@@ -87,10 +87,10 @@ const PGPOOLED: readonly Corner[] = [false, true].flatMap((balanced) =>
     title: `Pgpool-II 4.3, load balancing ${balanced ? 'on' : 'off'}`,
     given: told === 'none' ? "pooler: 'none'" : '',
     notRun: {
+      driver: told === 'undeclared' ? ONE_OF_A_KIND : NOT_TO_ITS_END,
+      pool: NOT_TO_ITS_END,
       replicas: ONE_ADDRESS,
-      ...(told === 'undeclared' && { driver: ONE_OF_A_KIND }),
     },
-    ...(balanced && told === 'none' && { limits: { cleaning: SET_EVERYWHERE } }),
     start: () => startPgpooled(balanced, TOLD[told]),
   })),
 )

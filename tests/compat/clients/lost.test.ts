@@ -18,7 +18,9 @@ describe.each(['eager', 'lazy'] as const)('a client that loses its session, %s',
   async function begin(): Promise<{ pool: pg.Pool; client: pg.PoolClient; proxy: FaultProxy }> {
     const proxy = await startFaultProxy(server.url)
     onTestFinished(() => proxy.close())
-    const pool = createPgPool(createPool({ driver, connection: proxy.url(server.url), max: 1 }), { checkout })
+    const pool = createPgPool(createPool({ driver, connection: proxy.url(server.url), max: 1 }), {
+      checkout,
+    })
     onTestFinished(() => pool.end())
     await pool.query('create table if not exists kept (n int)')
     await pool.query('truncate kept')
