@@ -100,6 +100,7 @@ async function missing(
   driver: PageDriver,
   aspects: readonly Aspect[],
 ): Promise<Aspect[]> {
+  await keeping
   const found = (await readResults())[name]?.findings[driver]
   return aspects.filter((aspect) => {
     const is = found?.[aspect]?.is

@@ -59,6 +59,19 @@ it('says so if the configuration file ends the process, or waits for what never 
   }
 })
 
+it('says in one line what the configuration file has thrown later, without its password', async () => {
+  const cwd = await cli.folder()
+  const text = `setTimeout(() => { throw new Error('postgres://u:s3cret@h/db is bad') }, 10)
+await new Promise((resolve) => setTimeout(resolve, 10_000))`
+  await writeFile(join(cwd, 'poolhouse.config.mjs'), text)
+  expect(await cli.run(['ping'], { cwd })).toMatchObject({
+    exitCode: 1,
+    stdout: '',
+    stderr:
+      'poolhouse: an error that nothing has caught has ended the process: postgres://u:[redacted]@h/db is bad\n',
+  })
+})
+
 it('says in one line that its answer could not be written', async () => {
   const full = `$POOLHOUSE explain-route 'select 1' > /dev/full; echo $?`
   expect(await cli.shell(full).ended).toMatchObject({

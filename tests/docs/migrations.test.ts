@@ -15,6 +15,8 @@ import {
 } from './migrations.js'
 
 const GUIDES = new URL('../../docs/guides/', import.meta.url)
+// What a page imports, `tests/docs/snippets` compiles.
+const withoutImports = (text: string): string => text.replaceAll(/^import .*\n/gm, '')
 const plain = (text: string): string => text.replaceAll(/\s+/g, ' ').replaceAll(', )', ')').trim()
 const pages = (await readdir(GUIDES)).filter((name) => name.startsWith('migrate-from-'))
 
@@ -22,7 +24,9 @@ describe('the migration guides', () => {
   it.each(pages)('%s shows code as it is compiled here, and what changes', async (page) => {
     const guide = await readFile(new URL(page, GUIDES), 'utf8')
     const compiled = plain(await readFile(new URL('./migrations.ts', import.meta.url), 'utf8'))
-    const snippets = [...guide.matchAll(/```ts\n(.*?)```/gs)].map(([, text]) => plain(text!))
+    const snippets = [...guide.matchAll(/```ts\n(.*?)```/gs)].map(([, text]) =>
+      plain(withoutImports(text!)),
+    )
     expect(snippets.length).toBeGreaterThan(0)
     for (const snippet of snippets) expect(compiled).toContain(snippet)
     for (const heading of ['Before', 'After', 'What changes']) {

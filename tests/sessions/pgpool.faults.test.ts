@@ -12,7 +12,12 @@ beforeAll(async () => {
     targets: cluster.nodes.map(({ url }) => url),
     loadBalance: true,
     // Reads go to the replica alone, so that what is left behind there is met.
-    settings: { backend_weight0: 0, statement_level_load_balance: 'on' },
+    settings: {
+      backend_weight0: 0,
+      statement_level_load_balance: 'on',
+      // With a list a lone question that unlocks counts as a read.
+      write_function_list: 'nextval,setval',
+    },
   })
 }, 180_000)
 
@@ -53,6 +58,20 @@ describe.each(DRIVERS)("pooler: 'none' behind a Pgpool-II that balances, $driver
       return (await tx.query<{ value: string }>(text)).rows[0]!.value
     })
     expect(onPrimary || '').toBe(before.value ?? '')
+  })
+
+  it('X01: an advisory lock on the primary is met by no later borrower', async () => {
+    await using pool = poolOf()
+    await pool.use(async (lease) => {
+      await lease.query('begin')
+      await lease.query('create temp table written (n int) on commit drop')
+      await lease.query('select pg_advisory_lock(7)')
+      await lease.query('commit')
+    })
+    await pool.query('select 1')
+    const locks = await cluster.primary.sql(`select from pg_locks where locktype = 'advisory'`)
+    expect(locks).toEqual([])
+    expect(pool.stats().counters.destroyed).toBe(0)
   })
 
   it('X01: a statement that SQL has prepared is met by no later borrower', async () => {

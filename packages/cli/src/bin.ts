@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { messageOf } from '@poolhouse/core/kit'
 import { type CliIo, processIo } from './io.js'
+import { redact } from './output/redact.js'
 import { runCli } from './run-cli.js'
 
 const { stdout, stderr } = process
@@ -43,13 +44,26 @@ stdout.on('error', (error) => {
 // There is no place left to say so.
 stderr.on('error', () => {})
 
+// What a configuration file throws later may hold a password, and so does its stack.
+let uncaught: string | undefined
+process.on('uncaughtException', (error) => {
+  uncaught = redact(messageOf(error))
+  exitCode = 1
+  process.exit()
+})
+
 // A run that is cut off has not gone well.
 let exitCode = 1
 process.on('exit', () => {
   process.exitCode = exitCode
-  if (!isRunning || hasAnswered) return
+  if (!isRunning || hasAnswered) {
+    if (uncaught !== undefined) stderr.write(`poolhouse: ${uncaught}\n`)
+    return
+  }
   const message =
-    'the process has ended before there was an answer: the configuration file ends it, or waits for what never comes'
+    uncaught === undefined
+      ? 'the process has ended before there was an answer: the configuration file ends it, or waits for what never comes'
+      : `an error that nothing has caught has ended the process: ${uncaught}`
   if (process.argv.includes('--json')) {
     const error = { name: 'Error', message }
     write(`${JSON.stringify({ ok: false, exitCode, error }, null, 2)}\n`)

@@ -3,6 +3,7 @@ export async function register() {
   if (process.env.NEXT_RUNTIME === 'nodejs') {
     const { shutdownOnSignals } = await import('@poolhouse/manager')
     const { manager } = await import('./lib/db')
-    shutdownOnSignals(manager, { exit: false }) // Next.js ends the process itself
+    // Next.js ends the process itself, when the requests under way are answered.
+    shutdownOnSignals(manager, { exit: false, delayMs: 5_000 })
   }
 }

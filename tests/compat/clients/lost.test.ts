@@ -15,12 +15,22 @@ const driver = nodePostgres()
 
 describe.each(['eager', 'lazy'] as const)('a client that loses its session, %s', (checkout) => {
   /** A client in a transaction that has inserted a row, through a proxy. */
-  async function begin(): Promise<{ pool: pg.Pool; client: pg.PoolClient; proxy: FaultProxy }> {
+  async function begin(
+    statementTimeoutMs?: number,
+  ): Promise<{ pool: pg.Pool; client: pg.PoolClient; proxy: FaultProxy }> {
     const proxy = await startFaultProxy(server.url)
     onTestFinished(() => proxy.close())
-    const pool = createPgPool(createPool({ driver, connection: proxy.url(server.url), max: 1 }), {
-      checkout,
-    })
+    const pool = createPgPool(
+      createPool({
+        driver,
+        connection: proxy.url(server.url),
+        max: 1,
+        ...(statementTimeoutMs && { statementTimeoutMs }),
+      }),
+      {
+        checkout,
+      },
+    )
     onTestFinished(() => pool.end())
     await pool.query('create table if not exists kept (n int)')
     await pool.query('truncate kept')
@@ -45,6 +55,17 @@ describe.each(['eager', 'lazy'] as const)('a client that loses its session, %s',
       expect((await pool.query('select n from kept')).rows).toEqual([{ n: 1 }])
     },
   )
+
+  test('says of a COMMIT that ran into its time that it is in doubt, to the ROLLBACK that finds the session gone', async () => {
+    const { client, proxy } = await begin(300)
+    proxy.dropCommitAnswer({ then: 'hang' })
+    const late = await failureOf(client.query('commit'))
+    expect([isPoolhouseError(late), late.executed]).toEqual([true, 'unknown'])
+    for (let time = 0; time < 2; time++) {
+      expect(await failureOf(client.query('rollback'))).toBe(late)
+    }
+    client.release()
+  })
 
   test('says of a lost transaction what its statement said', async () => {
     const { pool, client, proxy } = await begin()

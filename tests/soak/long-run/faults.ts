@@ -25,6 +25,7 @@ const MEGABYTE = Buffer.alloc(2 ** 20)
 const FILLING = 'filling'
 /** Longer than the servers of the testkit take for anything before they give up by themselves. */
 const STEP_MS = 180_000
+const RECOVERY_MS = 30_000
 
 /** Gives each step of this fault, or of what undoes it, a deadline. */
 export function stepsOf(fault: string): Step {
@@ -144,8 +145,13 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     await rm(path)
     // What cannot write its log gives up.
     await sleep(500)
-    if (analytics.nodes[0]!.running) return 'survived'
-    await step('the start of analytics', analytics.nodes[0]!.start())
+    const node = analytics.nodes[0]!
+    // PostgreSQL may also run on in a recovery that never ends.
+    if (node.running) {
+      if (await answersSoon(node)) return 'survived'
+      await step('the kill of analytics', node.kill())
+    }
+    await step('the start of analytics', node.start())
     return 'crashed'
   },
   async 'terminate backends'({ world, draw, step }) {
@@ -225,6 +231,20 @@ export async function repair(
   if (answers) return
   console.log(`  PgBouncer is started again; the end of its log: ${await pooler.logTail()}`)
   await step('the restart of PgBouncer', pooler.restart())
+}
+
+/** Whether it answers within half a minute. */
+async function answersSoon(node: ClusterNode): Promise<boolean> {
+  const deadline = performance.now() + RECOVERY_MS
+  while (performance.now() < deadline) {
+    const answers = await node.sql('select 1').then(
+      () => true,
+      () => false,
+    )
+    if (answers) return true
+    await sleep(200)
+  }
+  return false
 }
 
 function anyServer(

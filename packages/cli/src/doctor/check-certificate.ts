@@ -51,7 +51,8 @@ export async function lookAtCertificates(
 }
 
 /**
- * Reports certificates that are not valid now, or not for long. Returns whether one is not valid.
+ * Reports certificates that are not valid now, or not for long. Returns whether one that is looked
+ * at is not valid: no connection can be opened then.
  */
 export function checkCertificates(
   { server, isVerified, client }: ShownCertificates,
@@ -65,7 +66,7 @@ export function checkCertificates(
   const isClientBad = checkDates('our own certificate', client, NEW_FOR_CLIENT, now, (bad) =>
     report(bad.isInvalid ? 'error' : 'warning', 'tls', bad.message, bad.advice),
   )
-  return isServerBad || isClientBad
+  return (isServerBad && isVerified) || isClientBad
 }
 
 interface BadDates {

@@ -308,8 +308,9 @@ export interface DriverConnection<Raw = unknown> {
   resetFirst?(): void
   /**
    * Brings the session back to a known state, keeping prepared statements. Rejects if that failed.
-   * `apart` has each statement sent in a message of its own, because a program in between may send
-   * a message of several statements to fewer servers than a lone one. Default false.
+   * `apart` has what several servers may know of the session sent in messages of its own as well,
+   * because a program in between may send a message of several statements to fewer servers than a
+   * lone one. Default false.
    */
   reset(level: ResetLevel, apart?: boolean): Promise<void>
   /**

@@ -227,7 +227,8 @@ function parseJson(path: string, text: string): unknown {
  * `JSON.parse` quote the text, which may hold a password.
  */
 function whereWrong(error: unknown, text: string): string {
-  const [, what, position] = /^(.*) in JSON at position (\d+)/.exec((error as Error).message) ?? []
+  const [, what, position] =
+    /^(.*) (?:in|after) JSON at position (\d+)/.exec((error as Error).message) ?? []
   if (what === undefined) return ''
   const lines = text.slice(0, Number(position)).split('\n')
   return ` (${what}, at line ${lines.length}, column ${lines.at(-1)!.length + 1})`

@@ -18,7 +18,7 @@ import { PoolhouseError } from '../../outcome/poolhouse-error.js'
 import { resetFailure } from '../../outcome/reset-failure.js'
 import type { CancelKey } from '../frames/frame-bodies.js'
 import { ProtocolError } from '../frames/login-error.js'
-import { resetStatements } from '../frames/reset-text.js'
+import { resetMessages, resetStatements } from '../frames/reset-text.js'
 import { toClosedError } from '../frames/server-error.js'
 import { SessionInfo } from '../frames/session-info.js'
 import type { LoggedIn } from '../login/login-guard.js'
@@ -154,11 +154,14 @@ export abstract class SocketConnection implements DriverConnection {
   async reset(level: ResetLevel, apart = false): Promise<void> {
     // A borrower whose text changes the session may have dropped them.
     if (level !== 'rollback') this.#resetPrepared = false
-    const statements = resetStatements(level, this.transactionStatus())
-    if (statements.length === 0) return
+    const status = this.transactionStatus()
+    const messages = apart
+      ? resetMessages(level, status)
+      : [resetStatements(level, status).join('; ')].filter((text) => text !== '')
+    if (messages.length === 0) return
     this.prepared.resetting(true)
     try {
-      for (const text of apart ? statements : [statements.join('; ')]) await this.#query(text)
+      for (const text of messages) await this.#query(text)
     } finally {
       this.prepared.resetting(false)
     }

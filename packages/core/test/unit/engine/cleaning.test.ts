@@ -55,7 +55,7 @@ test.each([
   expect(it.session().settings.size).toBe(0)
 })
 
-test("X01: with pooler: 'none' each statement of the reset goes out in a message of its own", async () => {
+test("X01: with pooler: 'none' a reset also reaches the other servers of a program in between", async () => {
   const it = harness({ max: 1, pooler: 'none' })
   watch(it.pool.query('set role admin'))
   await it.clock.settle()

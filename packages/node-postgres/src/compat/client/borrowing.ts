@@ -46,6 +46,9 @@ export class Borrowing {
   #broken = false
   // The first error of a session that is gone; false where the client has not seen it.
   #loss: unknown
+  // The error of a statement with an unknown outcome, until a later one is answered: where it ran
+  // into its time, the session is found to be gone only afterwards.
+  #doubt: unknown
   // Whether what runs talks to the connection itself.
   #submitting = false
   #over = false
@@ -165,12 +168,16 @@ export class Borrowing {
         } else if (this.#isStranded(lease)) throw stranded()
         if (pin.stays) this.#stays = true
       } else if (lease === undefined) throw notQueryable()
-      if (special) return await this.#runRaw(lease, query, first)
-      return this.#read(query, await lease.query(statement, options))
+      const result = special
+        ? await this.#runRaw(lease, query, first)
+        : this.#read(query, await lease.query(statement, options))
+      this.#doubt = undefined
+      return result
     } catch (cause) {
       const error = toPgError(host.pg, cause)
+      if (isPoolhouseError(error) && error.executed === 'unknown') this.#doubt = error
       this.#noteLoss(error)
-      throw error
+      throw this.lossFor(statement.text) ?? error
     } finally {
       if (this.#isLazy) this.#settle()
     }
@@ -180,7 +187,7 @@ export class Borrowing {
   #noteLoss(error: unknown): void {
     const lease = this.#lease
     const isGone = lease === undefined ? this.#broken : leasedSession(lease)?.over === true
-    if (isGone) this.#loss ??= error
+    if (isGone) this.#loss ??= this.#doubt ?? error
   }
 
   /**
