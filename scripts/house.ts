@@ -41,7 +41,7 @@ const FEATURES: Readonly<Record<string, number>> = {
   'the statistics for Prometheus, and events as lines of a log': 880,
   'Pgpool-II, health checks of HAProxy, and calls that wait behind a pooler': 275,
   'clusters under pg_auto_failover and repmgr': 755,
-  'the loss of a session behind the rollback of a library, and odd ends of the command line': 50,
+  'the loss of a session behind the rollback of a library, and odd ends of the command line': 70,
   'certificates that doctor looks at, events of tenants, and odd input of the command line': 310,
 }
 

@@ -67,6 +67,19 @@ describe.each(['eager', 'lazy'] as const)('a client that loses its session, %s',
     client.release()
   })
 
+  test('says nothing of a statement outside of a transaction to what ends one', async () => {
+    const { client, proxy } = await begin()
+    await client.query('rollback')
+    proxy.dropAnswers({ to: (text) => text.includes('(2)'), then: 'reset' })
+    const lost = await failureOf(client.query('insert into kept values (2)'))
+    expect([isPoolhouseError(lost), lost.executed]).toEqual([true, 'unknown'])
+    await client.query('begin').catch(() => {})
+    const refused = await failureOf(client.query('select nothing_of_this'))
+    expect(refused).not.toBe(lost)
+    expect(await client.query('commit').catch((error: unknown) => error)).not.toBe(lost)
+    client.release()
+  })
+
   test('says of a lost transaction what its statement said', async () => {
     const { pool, client, proxy } = await begin()
     proxy.dropAnswers({ to: (text) => text.includes('(2)'), then: 'reset' })

@@ -77,6 +77,7 @@ export class LeakWatch {
     slot.watched = false
     slot.lease = undefined
     slot.acquireStack = undefined
+    slot.lastOccupant = undefined
     slot.leakReported = false
   }
 
@@ -144,13 +145,13 @@ export function acquiredAt({ acquireStack }: Slot): string | undefined {
 
 /**
  * When a lease last showed life: a stream or a copy that moves is not forgotten, also while its
- * reader takes the rows of one batch.
+ * reader takes the rows of one batch, and of the last one.
  */
 function movedAt(slot: Slot, now: number): number {
-  const { occupant } = slot
-  if (occupant === undefined) return slot.leasedAt
-  if (occupant.taken !== slot.takenSeen) {
-    slot.takenSeen = occupant.taken
+  const { lastOccupant } = slot
+  if (lastOccupant === undefined) return slot.leasedAt
+  if (lastOccupant.taken !== slot.takenSeen) {
+    slot.takenSeen = lastOccupant.taken
     slot.takenAt = now
   }
   return Math.max(slot.leasedAt, slot.sentAt, slot.connection!.lastByteAt, slot.takenAt)

@@ -72,6 +72,8 @@ export class Slot {
   readonly rawTaken: boolean = false
   /** The stream or copy that has the session to itself, until the server has answered all of it. */
   readonly occupant: Occupant | undefined = undefined
+  /** The last one under this lease: its reader may still take rows that the server has sent. */
+  lastOccupant: Occupant | undefined
   /**
    * The statement in flight, or the bytes of those that were sent together, for the time that they
    * may take to reach the server.
@@ -392,6 +394,7 @@ export class Slot {
   /** A stream or a copy gets the session to itself. */
   occupy(occupant: Occupant): void {
     own<Slot>(this).occupant = occupant
+    this.lastOccupant = occupant
   }
 
   /** The session is free again. */

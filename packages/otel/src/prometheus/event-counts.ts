@@ -1,5 +1,6 @@
 import type { PoolEventName, TopologySnapshot } from '@poolhouse/core'
 import type { Observable } from '@poolhouse/core/kit'
+import { tenantName } from './tenant-name.js'
 
 /** The events that are only counted. */
 export const COUNTED_EVENTS: readonly PoolEventName[] = [
@@ -52,9 +53,12 @@ export class EventCounts {
 
   /** Listens until `stop`. `tenants` is whether tenants are shown one by one. */
   constructor(observable: Observable, tenants: boolean) {
+    const databases = new Set<string>()
     for (const { name, kind, topology } of observable.pools()) {
       // Tenants are on the servers of databases.
-      if (kind === 'database') this.#sees(name, topology())
+      if (kind !== 'database') continue
+      databases.add(name)
+      this.#sees(name, topology())
     }
     this.#listen(observable, 'topology', ({ pool, snapshot }) => this.#sees(pool, snapshot))
     this.#listen(observable, 'hold', ({ pool }) => {
@@ -69,8 +73,11 @@ export class EventCounts {
     })
     for (const event of COUNTED_EVENTS) {
       this.#listen(observable, event, ({ pool, tenant }) => {
-        const isKnown = this.events.has(pool) || this.events.size < MOST_POOLS
-        const name = isKnown && (tenants || tenant === undefined) ? pool : FURTHER
+        // The pool of a tenant may be called what that of the database of its name is called.
+        const isTwin = tenant !== undefined && databases.has(tenant)
+        const own = isTwin ? tenantName(tenant, databases) : pool
+        const isKnown = this.events.has(own) || this.events.size < MOST_POOLS
+        const name = isKnown && (tenants || tenant === undefined) ? own : FURTHER
         const counts = this.events.get(name) ?? new Map<string, number>()
         this.events.set(name, counts)
         counts.set(event, (counts.get(event) ?? 0) + 1)

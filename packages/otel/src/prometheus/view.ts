@@ -1,6 +1,7 @@
 import type { PoolStats } from '@poolhouse/core'
 import type { Observable, ObservedPool } from '@poolhouse/core/kit'
 import type { EventCounts } from './event-counts.js'
+import { tenantName } from './tenant-name.js'
 
 /** One pool of connections to one server. */
 interface ServerPoolView {
@@ -26,8 +27,8 @@ export function look(observable: Observable, counts: EventCounts, tenants: boole
   const all = observable.pools().filter(({ kind }) => tenants || kind === 'database')
   const databases = new Set(all.flatMap(({ kind, name }) => (kind === 'database' ? [name] : [])))
   const pools = all.map((pool) => {
-    const isTwin = pool.kind === 'tenant' && databases.has(pool.name)
-    return { ...pool, name: isTwin ? `${pool.name} (tenant)` : pool.name, now: pool.stats() }
+    const name = pool.kind === 'tenant' ? tenantName(pool.name, databases) : pool.name
+    return { ...pool, name, now: pool.stats() }
   })
   const serverPools = new Map<string, ServerPoolView>()
   for (const { name: database, kind, now } of pools) {

@@ -529,6 +529,22 @@ test('T122: a reader that takes longer than leakWarningMs for one batch is no le
   expect(leaks).toHaveLength(1)
 })
 
+test('T122: a reader of the last batch is no leak while it reads, and is one when it has stopped', async () => {
+  const it = server({}, { leakWarningMs: 1_000 })
+  const leaks: unknown[] = []
+  it.pool.on('leak', (event) => leaks.push(event))
+  const lease = await it.pool.acquire()
+  const stream = lease.stream('select', [], { batchSize: 100 })
+  for (let row = 0; row < 3; row++) {
+    watch(stream.next())
+    await it.clock.advance(800)
+  }
+  expect(leaks).toEqual([])
+  await it.clock.advance(3_000)
+  expect(leaks).toHaveLength(1)
+  lease.release()
+})
+
 test('is one call on the tracing channel, from its first word to its end', async () => {
   const it = server({ bad: { error: sqlError('42601') } })
   const seen: string[] = []

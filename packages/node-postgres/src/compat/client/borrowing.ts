@@ -44,7 +44,8 @@ export class Borrowing {
   #stays = false
   // Whether a lazy client has lost the session that its next statement belongs to.
   #broken = false
-  // The first error of a session that is gone; false where the client has not seen it.
+  // The first error of a session that is gone in a transaction; false where that was in none, or
+  // the client has not seen the error.
   #loss: unknown
   // The error of a statement with an unknown outcome, until a later one is answered: where it ran
   // into its time, the session is found to be gone only afterwards.
@@ -152,6 +153,7 @@ export class Borrowing {
     const host = this.#host
     const loss = this.lossFor(statement.text)
     if (loss !== undefined) throw loss
+    const wasInTransaction = this.#isInTransaction
     try {
       const options = timeoutMs === undefined ? undefined : { timeoutMs }
       const special = query.needsClient
@@ -175,12 +177,18 @@ export class Borrowing {
       return result
     } catch (cause) {
       const error = toPgError(host.pg, cause)
-      if (isPoolhouseError(error) && error.executed === 'unknown') this.#doubt = error
-      this.#noteLoss(error)
-      throw this.lossFor(statement.text) ?? error
+      const isUnknown = isPoolhouseError(error) && error.executed === 'unknown'
+      if (isUnknown && wasInTransaction) this.#doubt = error
+      this.#noteLoss(wasInTransaction && error)
+      throw this.#loss === false ? error : (this.lossFor(statement.text) ?? error)
     } finally {
       if (this.#isLazy) this.#settle()
     }
+  }
+
+  get #isInTransaction(): boolean {
+    const session = this.#lease && leasedSession(this.#lease)
+    return session !== undefined && session.transactionStatus() !== 'idle'
   }
 
   /** Keeps the first error that the caller gets from a session that is gone. */
@@ -341,7 +349,7 @@ export class Borrowing {
 }
 
 // A lone COMMIT, ROLLBACK or RELEASE, of a transaction that is not prepared.
-const ENDS_WORK = /^\s*(?:abort|commit|end|release|rollback)\b(?!\s+prepared\b)[^;]*;?\s*$/i
+const ENDS_WORK = /^\s*(?:abort|commit|end|release|rollback)\b(?![^;]*\bprepared\b)[^;]*;?\s*$/i
 
 /** Why a session is over. Its signal tells that a moment later than its statements. */
 function lossOf({ signal }: Lease): unknown {
