@@ -50,19 +50,12 @@ export async function runSoak({ minutes, seed, driver, faults }: SoakOptions): P
   const begunAt = performance.now()
   try {
     for (let minute = 1; minute <= minutes; minute++) {
-      const endsAt = performance.now() + STRIKING_MS
-      await emptyTables(world)
-      const load = startLoad(world, signal)
-      const struck: string[] = []
-      while (performance.now() < endsAt) {
-        await sleep(draw.between(200, 3_000))
-        const name = draw.of(names)
-        const at = Math.round((performance.now() - begunAt) / 1_000)
-        struck.push(`${name} ${await strike(name, { world, draw, clock })} (${at} s)`)
-      }
-      await untilHealthy(world, struck)
-      await sleep(500)
-      const report = await load.stop()
+      const { report, struck } = await strikeUnderLoad(
+        { world, draw, clock },
+        names,
+        begunAt,
+        signal,
+      )
       // Nothing is under way. A connection that the line has forgotten keeps its sockets in this
       // process, and its transaction on the server, for as long as neither side hears of an end.
       for (const line of world.allLines) await within(ANSWER_MS, 'a line to be healed', line.heal())
@@ -91,6 +84,32 @@ export async function runSoak({ minutes, seed, driver, faults }: SoakOptions): P
     `${driver}, seed ${seed}, ${seconds} s: ${totals.checked} calls checked, ${totals.acknowledged} of them acknowledged, and ${totals.lookups} lookups answered, ${totals.notExecuted} failed, ${totals.unknown} in doubt, ${totals.violations} wrong, ${totals.struck} faults`,
   )
   return totals.violations === 0 && slopes.every(({ isFlat }) => isFlat)
+}
+
+/**
+ * A minute of faults under load, until all is healthy again. The load's history, some 100 bytes a
+ * call, goes with the end of it: what the gauges find after that is the product's.
+ */
+async function strikeUnderLoad(
+  context: Omit<FaultContext, 'step'>,
+  names: readonly string[],
+  begunAt: number,
+  signal: AbortSignal,
+): Promise<{ report: LoadReport; struck: readonly string[] }> {
+  const { world, draw } = context
+  const endsAt = performance.now() + STRIKING_MS
+  await emptyTables(world)
+  const load = startLoad(world, signal)
+  const struck: string[] = []
+  while (performance.now() < endsAt) {
+    await sleep(draw.between(200, 3_000))
+    const name = draw.of(names)
+    const at = Math.round((performance.now() - begunAt) / 1_000)
+    struck.push(`${name} ${await strike(name, context)} (${at} s)`)
+  }
+  await untilHealthy(world, struck)
+  await sleep(500)
+  return { report: await load.stop(), struck }
 }
 
 /** Strikes; where a step of the fault fails itself, such as a clone on a busy machine, repairs. */
