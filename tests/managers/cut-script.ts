@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { pgAutoFailover } from '@poolhouse/failover'
 import { startPgAutoFailover, startRepmgr } from '@poolhouse/testkit'
 import { driverNamed } from '../support/drivers.js'
-import { ManagedSetup, promotionOf } from './managed-setup.js'
+import { describeFailures, ManagedSetup, promotionOf } from './managed-setup.js'
 
 /** What the script prints. Times are in milliseconds. */
 export interface CutFigures {
@@ -15,6 +15,8 @@ export interface CutFigures {
   /** States of the nodes in the end, in order. */
   readonly states: readonly string[]
   readonly counts: Awaited<ReturnType<ManagedSetup<never>['verify']>>['counts']
+  /** How many calls failed with each message. */
+  readonly failures: string
   readonly violations: Awaited<ReturnType<ManagedSetup<never>['verify']>>['violations']
 }
 
@@ -58,7 +60,7 @@ async function measure(): Promise<CutFigures> {
   await setup.until(({ topology }) => topology.current.replicas.length === 2)
   const states = pool.topology.current.nodes.map(({ state }) => state)
   const { counts, violations } = await setup.verify(workload)
-  return { servedMs, lentByOld, states, counts, violations }
+  return { servedMs, lentByOld, states, counts, violations, failures: describeFailures(workload) }
 }
 
 try {

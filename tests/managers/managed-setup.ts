@@ -140,3 +140,14 @@ export function failuresOf({ history }: Workload): unknown[] {
     .map(({ outcome }) => outcome)
     .filter((outcome) => outcome?.kind === 'failed')
 }
+
+/** How many calls of a workload failed with each message, a line for each. */
+export function describeFailures({ history }: Workload): string {
+  const times = new Map<string, number>()
+  for (const { kind, outcome } of history.operations) {
+    if (outcome?.kind !== 'failed') continue
+    const line = `${kind}, executed ${outcome.executed}, ${outcome.code}: ${outcome.message}`
+    times.set(line, (times.get(line) ?? 0) + 1)
+  }
+  return [...times].map(([line, count]) => `${count} times ${line}`).join('\n')
+}

@@ -3,7 +3,13 @@ import { pgAutoFailover } from '@poolhouse/failover'
 import { type PgAutoFailoverCluster, startPgAutoFailover } from '@poolhouse/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { DRIVERS } from '../support/drivers.js'
-import { failuresOf, ManagedSetup, promotionOf, WRITERS } from './managed-setup.js'
+import {
+  describeFailures,
+  failuresOf,
+  ManagedSetup,
+  promotionOf,
+  WRITERS,
+} from './managed-setup.js'
 
 let setup: ManagedSetup<PgAutoFailoverCluster>
 
@@ -43,7 +49,9 @@ describe.each(DRIVERS)(
       await sleep(1_500)
       const { counts, violations } = await setup.verify(workload)
       expect(violations).toEqual([])
-      expect(counts.notExecuted + counts.unknown).toBeLessThanOrEqual(WRITERS)
+      expect(counts.notExecuted + counts.unknown, describeFailures(workload)).toBeLessThanOrEqual(
+        WRITERS,
+      )
       expect(counts.unsettled).toBe(0)
     })
 
@@ -56,7 +64,9 @@ describe.each(DRIVERS)(
       await sleep(4_000)
       const { counts, violations } = await setup.verify(workload)
       expect(violations).toEqual([])
-      expect(counts.notExecuted + counts.unknown).toBeLessThanOrEqual(WRITERS)
+      expect(counts.notExecuted + counts.unknown, describeFailures(workload)).toBeLessThanOrEqual(
+        WRITERS,
+      )
     })
 
     it('S59: after the crash of a whole node writes resume, and it comes back as a replica', async () => {
@@ -75,7 +85,9 @@ describe.each(DRIVERS)(
       expect(Object.fromEntries(states)[old.name]).toBe('replica')
       const { counts, violations } = await setup.verify(workload)
       expect(violations).toEqual([])
-      expect(counts.notExecuted + counts.unknown).toBeLessThanOrEqual(WRITERS)
+      expect(counts.notExecuted + counts.unknown, describeFailures(workload)).toBeLessThanOrEqual(
+        WRITERS,
+      )
     })
 
     it('S60, T77: a frozen primary is given up with one reason, and after it wakes up nothing is sent to it until it is a replica', async () => {
@@ -103,7 +115,9 @@ describe.each(DRIVERS)(
       expect([...lentSince]).toEqual([before])
       const { counts, violations } = await setup.verify(workload)
       expect(violations).toEqual([])
-      expect(counts.notExecuted + counts.unknown).toBeLessThanOrEqual(2 * WRITERS)
+      expect(counts.notExecuted + counts.unknown, describeFailures(workload)).toBeLessThanOrEqual(
+        2 * WRITERS,
+      )
     })
 
     it('a replica in maintenance gets no reads, and a primary that goes there is replaced without a lost call', async () => {

@@ -5,7 +5,7 @@ import { withReplicas } from '@poolhouse/read-replicas'
 import { type ClusterNode, startWorkload, verifyHistory } from '@poolhouse/testkit'
 import { describe, expect, it } from 'vitest'
 import { DRIVERS } from '../support/drivers.js'
-import { failuresOf } from './managed-setup.js'
+import { describeFailures, failuresOf } from './managed-setup.js'
 import { promoted, startWatched, type Watched } from './pgpool-setup.js'
 
 const WRITERS = 6
@@ -62,7 +62,9 @@ describe.each(DRIVERS)('a cluster that Pgpool-II fails over, over $driver', ({ m
         reads: ['read-your-writes', 'monotonic-reads'],
       })
       expect(violations).toEqual([])
-      expect(counts.unknown + counts.notExecuted).toBeLessThanOrEqual(WRITERS)
+      expect(counts.unknown + counts.notExecuted, describeFailures(workload)).toBeLessThanOrEqual(
+        WRITERS,
+      )
     },
     120_000,
   )

@@ -2,7 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type RepmgrCluster, startRepmgr } from '@poolhouse/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { DRIVERS } from '../support/drivers.js'
-import { failuresOf, ManagedSetup, promotionOf, WRITERS } from './managed-setup.js'
+import {
+  describeFailures,
+  failuresOf,
+  ManagedSetup,
+  promotionOf,
+  WRITERS,
+} from './managed-setup.js'
 
 let setup: ManagedSetup<RepmgrCluster>
 
@@ -45,7 +51,9 @@ describe.each(DRIVERS)(
       expect(Object.fromEntries(states)[old.name]).toBe('replica')
       const { counts, violations } = await setup.verify(workload)
       expect(violations).toEqual([])
-      expect(counts.notExecuted + counts.unknown).toBeLessThanOrEqual(WRITERS)
+      expect(counts.notExecuted + counts.unknown, describeFailures(workload)).toBeLessThanOrEqual(
+        WRITERS,
+      )
     })
 
     it('a replica that is stopped for maintenance costs no call, nor does a primary that is switched over and then stopped, nor the way back of either', async () => {
@@ -94,7 +102,9 @@ describe.each(DRIVERS)(
       await old.start()
       const { counts, violations } = await setup.verify(workload)
       expect(violations).toEqual([])
-      expect(counts.notExecuted + counts.unknown).toBeLessThanOrEqual(2 * WRITERS)
+      expect(counts.notExecuted + counts.unknown, describeFailures(workload)).toBeLessThanOrEqual(
+        2 * WRITERS,
+      )
     })
   },
   240_000,
