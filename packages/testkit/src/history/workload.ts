@@ -189,7 +189,7 @@ class Worker {
       await this.#call(kind, seq, (operation) =>
         kind === 'pair' ? this.#pair(operation) : this.#insert(this.#writes, operation, 1),
       )
-      if (this.#reads !== undefined) {
+      if (this.#reads !== undefined && !this.#stop.aborted) {
         await this.#call('read', seq, (operation) => {
           operation.mustSee = this.#acknowledged.highest
           return this.#read(operation, this.#worker, this.#acknowledged.recent())
