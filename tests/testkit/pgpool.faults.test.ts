@@ -36,6 +36,17 @@ describe('a Pgpool-II', () => {
     await expect(ask(wrong.href, 'select 1')).rejects.toThrow(/authentication failed/)
   }, 180_000)
 
+  it('leaves no process behind when it stops, also none that does not end by itself', async () => {
+    const pgpool = await startPgpool({ targets: [cluster.primary.url] })
+    const rows = (await ask(pgpool.url, 'show pool_processes')) as { pool_pid: string }[]
+    const pids = rows.map((row) => Number(row.pool_pid))
+    expect(pids.filter(isThere)).toEqual(pids)
+    process.kill(pids[0]!, 'SIGSTOP')
+    await pgpool.stop()
+    // The system may take a moment to clear away what was killed.
+    await expect.poll(() => pids.filter(isThere)).toEqual([])
+  })
+
   it('that cannot start gives an error with the end of its log', async () => {
     const settings = { backend_clustering_mode: 'nonsense' }
     await expect(startPgpool({ targets: [cluster.primary.url], settings })).rejects.toThrow(
@@ -43,3 +54,11 @@ describe('a Pgpool-II', () => {
     )
   })
 })
+
+function isThere(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}

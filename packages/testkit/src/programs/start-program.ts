@@ -65,7 +65,7 @@ export class RunningProgram extends DirectoryOwner {
 
   /** Ends it and runs it again on the same port; resolves when it is ready. */
   async restart(): Promise<void> {
-    await this.#process.stop()
+    await this.#process.stopAll()
     await rm(this.#process.log, { force: true })
     this.#process = await this.#again()
   }
@@ -76,7 +76,7 @@ export class RunningProgram extends DirectoryOwner {
   }
 
   protected override end(): Promise<void> {
-    return this.#process.stop()
+    return this.#process.stopAll()
   }
 }
 
@@ -107,7 +107,7 @@ export async function startProgram(start: ProgramStart): Promise<ProgramParts> {
         throw new Error(`${name} did not start again; end of its log:\n${await next.logTail()}`)
       }
       if (await becomesReady(process, start, home)) return { port, home, process, again }
-      await process.stop()
+      await process.stopAll()
       const log = await process.logTail()
       if (!start.portTaken.test(log) || attempt === PORT_ATTEMPTS) {
         throw new Error(`${name} did not start; end of its log:\n${log}`)

@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { signalProcess } from '../machine/process-table.js'
+import { listServerProcesses, signalProcess } from '../machine/process-table.js'
 import type { ServerUser } from '../machine/server-user.js'
 import { spawnLogged } from '../machine/spawn-logged.js'
 
@@ -33,12 +33,14 @@ const LOG_TAIL_LINES = 40
 export class SupervisedProcess {
   /** Path of its log. */
   readonly log: string
+  readonly #home: string
   readonly #child: ChildProcess
   #ended = false
 
   /** Starts it. */
   constructor({ file, args, home, name, env, user }: ProcessOptions) {
     this.log = join(home, `${name}.log`)
+    this.#home = home
     this.#child = spawnLogged(file, args, { cwd: home, log: this.log, user, env })
     const ended = (): void => {
       this.#ended = true
@@ -74,6 +76,22 @@ export class SupervisedProcess {
     const deadline = performance.now() + STOP_TIMEOUT_MS
     while (!this.#ended && performance.now() < deadline) await sleep(POLL_MS)
     if (!this.#ended) await this.kill()
+  }
+
+  /**
+   * As `stop`, with its children: those of Pgpool-II that wait for a server that does not answer
+   * outlive it.
+   */
+  async stopAll(): Promise<void> {
+    await this.stop()
+    const { pid } = this.#child
+    if (pid === undefined) return
+    for (;;) {
+      const left = listServerProcesses(this.#home, pid)
+      if (left.length === 0) return
+      for (const one of left) signalProcess(one, 'SIGKILL')
+      await sleep(POLL_MS)
+    }
   }
 
   /** The last lines it logged. */

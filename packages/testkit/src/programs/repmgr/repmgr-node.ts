@@ -1,4 +1,4 @@
-import { appendFile, writeFile } from 'node:fs/promises'
+import { appendFile, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isThere } from '../../machine/is-there.js'
 import { poll } from '../../machine/poll.js'
@@ -17,6 +17,7 @@ import {
 } from './repmgr-config.js'
 
 const REGISTER_TIMEOUT_MS = 30_000
+const LOG_TAIL_LINES = 20
 
 /** A server under repmgr: PostgreSQL, and `repmgrd` that watches the primary. */
 export class RepmgrNode extends ManagedNode {
@@ -116,7 +117,16 @@ export class RepmgrNode extends ManagedNode {
       what: `repmgr to have registered ${primary.name} as the primary`,
       timeoutMs: REGISTER_TIMEOUT_MS,
     })
-    await this.#repmgr('-d', conninfoOf(primary), 'node', 'rejoin', '--force-rewind')
+    // Before PostgreSQL 16 pg_rewind takes the timeline of the primary from its control file, which
+    // names the former one until the first checkpoint after a promotion.
+    await primary.sql('checkpoint')
+    try {
+      await this.#repmgr('-d', conninfoOf(primary), 'node', 'rejoin', '--force-rewind')
+    } catch (cause) {
+      const log = await readFile(join(this.home, 'postgres.log'), 'utf8').catch(() => '')
+      const end = log.trimEnd().split('\n').slice(-LOG_TAIL_LINES).join('\n')
+      throw new Error(`${(cause as Error).message}\nend of postgres.log:\n${end}`, { cause })
+    }
   }
 
   async #repmgr(...args: readonly string[]): Promise<void> {
