@@ -126,7 +126,7 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
       line[lose]()
       await sleep(draw.between(50, 400))
     }
-    // One that no COMMIT has met yet must not strike in the next minute.
+    // One that no COMMIT has met yet must not strike in the next round.
     await step('the line', line.heal())
     return `${times} × ${lose === 'dropCommitAnswer' ? 'the answer' : 'the request'}`
   },

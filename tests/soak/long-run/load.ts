@@ -21,7 +21,7 @@ const SOON_MS = 60_000
 const LOOKERS = 12
 const KINDS = ['select id, value from numbers where id = $1', 'select * from numbers where id = $1']
 
-/** One minute's work, and how it is judged. */
+/** The work of one round, and how it is judged. */
 interface Part {
   readonly name: string
   readonly workload: Workload
@@ -30,7 +30,7 @@ interface Part {
   node(): ClusterNode
 }
 
-/** What came of a minute's work. */
+/** What came of the work of a round. */
 export interface LoadReport {
   /** Calls of the workloads, all of which were compared with what the servers hold. */
   readonly checked: number
@@ -47,7 +47,7 @@ export interface Load {
   stop(): Promise<LoadReport>
 }
 
-/** Starts the work of a minute. Every lookup is given `signal`, which lives as long as the run. */
+/** Starts the work of a round. Every lookup is given `signal`, which lives as long as the run. */
 export function startLoad(world: World, signal: AbortSignal): Load {
   const { app, analytics, queue, manager } = world
   const sessions = Array.from({ length: 8 }, () => manager.database('app').session())

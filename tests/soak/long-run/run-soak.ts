@@ -21,11 +21,11 @@ export interface SoakOptions {
 const STRIKING_MS = 45_000
 const HEALTHY_MS = 60_000
 const ANSWER_MS = 40_000
-/** The first minutes fill caches and pools, and compile. */
-const WARM_UP_MINUTES = 3
+/** The first rounds fill caches and pools, and compile. */
+const WARM_UP_ROUNDS = 3
 const MOST_SHOWN = 10
 
-/** Runs it, a line for each round of some 50 s. True if nothing was wrong and nothing grew. */
+/** Runs it in rounds of some 50 s, a line for each. True if nothing was wrong and nothing grew. */
 export async function runSoak({ minutes, seed, driver, faults }: SoakOptions): Promise<boolean> {
   const draw = new Seeded(seed)
   const names = faults ?? Object.keys(FAULTS)
@@ -49,7 +49,7 @@ export async function runSoak({ minutes, seed, driver, faults }: SoakOptions): P
   }
   const begunAt = performance.now()
   try {
-    for (let minute = 1; performance.now() - begunAt < minutes * 60_000; minute++) {
+    for (let round = 1; performance.now() - begunAt < minutes * 60_000; round++) {
       const { report, struck } = await strikeUnderLoad(
         { world, draw, clock },
         names,
@@ -62,7 +62,7 @@ export async function runSoak({ minutes, seed, driver, faults }: SoakOptions): P
       await sleep(500)
       const gauges = readGauges(signal)
       readings.push({ at: (performance.now() - begunAt) / 3_600_000, gauges })
-      printMinute(minute, report, gauges, struck)
+      printRound(round, report, gauges, struck)
       for (const key of ['checked', 'acknowledged', 'lookups', 'notExecuted', 'unknown'] as const)
         totals[key] += report[key]
       totals.violations += report.violations.length
@@ -71,12 +71,12 @@ export async function runSoak({ minutes, seed, driver, faults }: SoakOptions): P
   } finally {
     await world.stop()
   }
-  const warmUp = Math.min(WARM_UP_MINUTES, readings.length - 1)
+  const warmUp = Math.min(WARM_UP_ROUNDS, readings.length - 1)
   const slopes = slopesOf(readings.slice(warmUp))
   for (const { gauge, first, last, perHour, isFlat } of slopes) {
     const unit = gauge === 'heap' ? ' MB' : ''
     console.log(
-      `${gauge}: ${first.toFixed(1)} → ${last.toFixed(1)}${unit}, ${perHour.toFixed(1)}${unit} per hour after ${warmUp} minutes of warm-up, ${isFlat ? 'flat' : 'GROWS'}`,
+      `${gauge}: ${first.toFixed(1)} → ${last.toFixed(1)}${unit}, ${perHour.toFixed(1)}${unit} per hour after ${warmUp} rounds of warm-up, ${isFlat ? 'flat' : 'GROWS'}`,
     )
   }
   const seconds = Math.round((performance.now() - begunAt) / 1_000)
@@ -87,8 +87,8 @@ export async function runSoak({ minutes, seed, driver, faults }: SoakOptions): P
 }
 
 /**
- * A minute of faults under load, until all is healthy again. The load's history, some 100 bytes a
- * call, goes with the end of it: what the gauges find after that is the product's.
+ * One round: faults under load, until all is healthy again. The load's history, a few hundred bytes
+ * a call, can be collected after it, so that the gauges do not count it.
  */
 async function strikeUnderLoad(
   context: Omit<FaultContext, 'step'>,
@@ -164,8 +164,8 @@ async function serversSay({ app, analytics, queue }: World): Promise<string> {
   return (await Promise.all(said)).join(', ')
 }
 
-function printMinute(
-  minute: number,
+function printRound(
+  round: number,
   report: LoadReport,
   gauges: Gauges,
   struck: readonly string[],
@@ -175,7 +175,7 @@ function printMinute(
     (gauge) => `${gauge} ${gauges[gauge].toFixed(gauge === 'heap' ? 1 : 0)}`,
   )
   console.log(
-    `minute ${minute}: ${checked} calls checked, ${lookups} lookups answered, ${notExecuted} failed, ${unknown} in doubt, ${violations.length} wrong, longest gap ${Math.round(longestWriteGapMs)} ms; ${values.join(', ')}; ${struck.join(', ')}`,
+    `round ${round}: ${checked} calls checked, ${lookups} lookups answered, ${notExecuted} failed, ${unknown} in doubt, ${violations.length} wrong, longest gap ${Math.round(longestWriteGapMs)} ms; ${values.join(', ')}; ${struck.join(', ')}`,
   )
   for (const { part, kind, who, detail } of violations.slice(0, MOST_SHOWN)) {
     console.log(`  WRONG ${part}: ${kind} ${who}: ${detail}`)
