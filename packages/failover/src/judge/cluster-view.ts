@@ -41,6 +41,11 @@ export interface NodeRecord {
    */
   readonly claim: ProbeFacts | undefined
   /**
+   * Whether it has been found dead since its last answer: what answers at its address now may be
+   * another server.
+   */
+  readonly lost: boolean
+  /**
    * The servers that have answered at this address, the newest last. A restarted server counts as
    * another one.
    */

@@ -180,8 +180,10 @@ function elected(view: ClusterView, id: string, facts: ProbeFacts, reason: strin
 
 /**
  * The error of a server that refuses our password or our database and is probably the primary:
- * waiting would not help. It counts as the primary if it was that last, or if no primary was ever
- * seen and no other node may still turn out to be one.
+ * waiting would not help. It counts as the primary if it was that last and has not been found dead
+ * since, or if no primary was ever seen and no other node may still turn out to be one. At the
+ * address of a primary that died, another server may answer by now, and another node may be
+ * promoted.
  */
 function reasonToBlock(
   view: ClusterView,
@@ -190,11 +192,11 @@ function reasonToBlock(
   if (!view.settled) return undefined
   let first: Error | undefined
   let all = true
-  for (const [id, { standing }] of view.nodes) {
+  for (const [id, { standing, lost }] of view.nodes) {
     if (standing.kind !== 'denied') {
       all = false
     } else {
-      if (id === view.lastPrimary) return standing.error
+      if (id === view.lastPrimary && !lost) return standing.error
       first ??= standing.error
     }
   }

@@ -34,6 +34,7 @@ const NEVER: NodeRecord = {
   behind: undefined,
   follower: undefined,
   claim: undefined,
+  lost: false,
   servers: [],
 }
 // Enough to notice that a server comes back behind one address, even if many take turns there.
@@ -129,6 +130,7 @@ function nextRecord(
           present,
         ),
         claim: facts.inRecovery || facts.readOnly ? undefined : facts,
+        lost: false,
         servers: nextServers(former.servers, serverOf(facts)),
       }
     }
@@ -141,6 +143,7 @@ function nextRecord(
         ...before,
         failures: deadAfter,
         claim: undefined,
+        lost: true,
         standing: { kind: 'down', detail: observation.detail, gone: true },
       }
     case 'busy': {
@@ -167,7 +170,7 @@ function nextRecord(
             }
       // A server that closes each new connection takes no writes from other clients either.
       const claim = observation.isClosed === true ? undefined : before.claim
-      return { ...before, failures, claim, standing }
+      return { ...before, failures, claim, lost: true, standing }
     }
   }
 }

@@ -5,7 +5,7 @@ import {
   type QueryResult,
   type Statement,
 } from '@poolhouse/core'
-import { callFor, partyOfCall, refusesSerializable } from '@poolhouse/core/kit'
+import { callFor, endsSession, partyOfCall, refusesSerializable } from '@poolhouse/core/kit'
 import type { Background } from '../base/background.js'
 import { readErrorOf } from '../base/read-failure.js'
 import type { RoutingCounters, RoutingReason } from '../base/routing-counters.js'
@@ -315,7 +315,10 @@ export class ReadRunner {
    * is repeated there by the primary's own pool.
    */
   #mayResend(call: ReadCall<unknown>, error: unknown, resends: number): boolean {
-    return call.repeatable && call.after(error) === 'sent' && resends < this.#resendsOf(call)
+    if (!call.repeatable || resends >= this.#resendsOf(call)) return false
+    const way = call.after(error)
+    // Its connection may be lost before it is sent. If none was to be had, it has waited already.
+    return way === 'sent' || (way === 'unsent' && endsSession(error))
   }
 
   /** How often the call may be sent again; -1 if it may not even move on unsent. */

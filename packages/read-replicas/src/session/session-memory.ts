@@ -347,9 +347,9 @@ export class SessionMemory {
     if (position.inRecovery) return
     this.#followEpoch()
     await this.#prove(position)
-    const isAll = this.#marks === marks
+    // What has been shown may have no place that compares with an unproven floor.
     this.#raise(this.#positions.history.tokenOf(position))
-    if (isAll) this.#strong = false
+    if (this.#marks === marks) this.#strong = false
   }
 
   /** Something was seen that has no known position. */
@@ -433,7 +433,7 @@ export class SessionMemory {
   /**
    * Compares the floor with history, by the position of a primary. A primary that was asked before
    * the floor was found may not have got that far, so it is asked again before the floor counts as
-   * lost. Leaves the floor unproven if that question gets no answer.
+   * lost. Leaves the floor unproven if a question gets no answer.
    */
   async #prove(asked: Position): Promise<void> {
     const positions = this.#positions
@@ -445,7 +445,11 @@ export class SessionMemory {
     for (;;) {
       if (!this.#unproven || this.#floor === undefined) return
       floor = this.#floor
-      verdict = await positions.judge(position, floor)
+      try {
+        verdict = await positions.judge(position, floor)
+      } catch {
+        return
+      }
       // The floor may have been raised meanwhile.
       if (floor === this.#floor && (verdict !== 'lost' || floor === known)) break
       known = this.#floor

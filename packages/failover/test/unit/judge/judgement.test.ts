@@ -368,6 +368,50 @@ describe('refused credentials', () => {
       true,
     ],
     [
+      'the last primary after a restart that was seen',
+      [
+        ['a', primary()],
+        ['a', starting],
+        ['a', denied],
+        ['b', replica()],
+      ],
+      true,
+    ],
+    [
+      'what answers where the last primary was gone',
+      [
+        ['a', primary()],
+        ['a', refused],
+        ['b', replica()],
+        ['a', denied],
+        ['a', starting],
+        ['a', denied],
+      ],
+      false,
+    ],
+    [
+      'what answers where the last primary had fallen silent',
+      [
+        ['a', primary()],
+        ['a', failed],
+        ['a', failed],
+        ['b', replica()],
+        ['a', denied],
+      ],
+      false,
+    ],
+    [
+      'the last primary that was gone, and answered again before',
+      [
+        ['a', primary()],
+        ['a', refused],
+        ['a', primary()],
+        ['a', denied],
+        ['b', replica()],
+      ],
+      true,
+    ],
+    [
       'a node while the last primary is gone',
       [
         ['a', primary()],

@@ -50,6 +50,40 @@ describe('refused credentials', () => {
     await pool.close()
   })
 
+  it('holds calls while another server, at the address of a primary that died, refuses', async () => {
+    const pool = failover()
+    await ready(pool)
+    a.kill()
+    await clock.advance(500)
+    a.mood = 'denying'
+    const calls: { error?: unknown; value?: unknown }[] = []
+    for (let ms = 0; ms < 4_000; ms += 100) {
+      calls.push(watch(pool.query('insert 1')))
+      await clock.advance(100)
+    }
+    expect(calls.filter(({ error }) => error !== undefined)).toEqual([])
+    b.promote()
+    await clock.advance(1_000)
+    expect(calls.map(({ value }) => value)).toEqual(
+      calls.map(() => expect.objectContaining({ node: 'b' })),
+    )
+    await pool.close()
+  })
+
+  it('tells what refuses at the address of a primary that died, once calls were held in vain', async () => {
+    const pool = failover({ hold: { timeoutMs: 2_000 } })
+    await ready(pool)
+    a.kill()
+    await clock.advance(500)
+    a.mood = 'denying'
+    await expect(race(pool.query('insert 1'))).rejects.toMatchObject({
+      name: 'NoPrimaryError',
+      executed: 'no',
+      message: expect.stringContaining('password authentication failed'),
+    })
+    await pool.close()
+  })
+
   it('X11: tries a refused password less and less often', async () => {
     for (const server of [a, b, c]) server.mood = 'denying'
     const pool = failover()

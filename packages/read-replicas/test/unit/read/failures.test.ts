@@ -68,6 +68,25 @@ describe('a read whose replica fails', () => {
     }
   })
 
+  test('is sent when its connection to the primary is lost before that, as often as the options say', async () => {
+    for (const [readRetries, losses, outcome] of [
+      [1, 1, 'a'],
+      [1, 2, 'no'],
+      [0, 1, 'no'],
+    ] as const) {
+      const { db, primary } = await startSetting({ readRetries })
+      let left: number = losses
+      primary.answer = ({ text }) =>
+        text === 'begin read only' && left-- > 0 ? failing(unsent())() : undefined
+      const read = db.reader({ maxStalenessMs: 0 }).query('select 1')
+      const ended = await read.then(
+        ({ node }) => node,
+        (error: unknown) => (error instanceof ConnectionLostError ? error.executed : error),
+      )
+      expect([readRetries, losses, ended]).toEqual([readRetries, losses, outcome])
+    }
+  })
+
   test('is sent no more often than the options say', async () => {
     const { db, primary, b, c } = await startSetting({ readRetries: 1 })
     b.answer = c.answer = failing(lost())

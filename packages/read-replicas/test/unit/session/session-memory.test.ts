@@ -21,6 +21,8 @@ let questions: number
 let waits: (SessionToken | undefined)[]
 let fitting: readonly ReplicaNode[]
 let memory: SessionMemory
+/** What the primary says of the session's floor. */
+let judged: () => Promise<'kept' | 'open'>
 
 function token(lsn: bigint, more: Partial<SessionToken> = {}): SessionToken {
   return { systemId: '7', timeline: 3, lsn, startedAt: 's', place: 'p', begin: 5n, ...more }
@@ -40,6 +42,7 @@ beforeEach(() => {
   questions = 0
   waits = []
   fitting = [node]
+  judged = async () => 'kept'
   const sampler = {
     incarnation: 1,
     watching: true,
@@ -50,7 +53,9 @@ beforeEach(() => {
     },
   }
   const positions = {
-    history: { epoch: 1 },
+    history: { epoch: 1, tokenOf: ({ lsn }: { lsn: bigint }) => token(lsn, { timeline: 4 }) },
+    askPrimary: async () => ({ lsn: 20n, inRecovery: false, sentAt: clock.now() }),
+    judge: () => judged(),
     samplerOf: () => sampler,
     tokenAt: () => told,
     covers: (_node: ReplicaNode, { lsn }: SessionToken) => lsn <= replayed,
@@ -152,4 +157,17 @@ test('a replica fits only once it is known what an answer of it has shown', asyn
   expect(memory.fits(route, 0, none)).toBe(false)
   await memory.settle()
   expect(memory.fits(route, 0, none)).toBe(true)
+})
+
+describe('a read that the primary has answered', () => {
+  test('is not lost where the primary does not say if it has what the session had seen', async () => {
+    memory.see(token(10n))
+    judged = () => Promise.reject(new Error('no answer within 500 ms'))
+    await memory.sawPrimary({})
+    // What it has shown has no place that compares with the other, so the next read goes there too.
+    expect(memory.token).toBe('strong')
+    judged = async () => 'kept'
+    await memory.sawPrimary({})
+    expect(memory.token).toEqual(token(20n, { timeline: 4 }))
+  })
 })
