@@ -5,7 +5,7 @@ import { postgresJs } from '@poolhouse/postgres-js'
 import pg from 'pg'
 import postgres from 'postgres'
 
-/** A client of the cluster, at its defaults but for what finds the primary, and how long ours holds. */
+/** A client at its defaults, but for what finds the primary, and for how long ours holds calls. */
 interface Writer {
   /** Inserts one row; resolves when the server has acknowledged it. */
   write(id: string): Promise<unknown>
