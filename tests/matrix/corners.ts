@@ -79,7 +79,7 @@ const ONE_ADDRESS =
   'Pgpool-II is one address for all servers; withReplicas wants the addresses of the servers themselves, and one of the two may distribute the reads, not both'
 
 const NOT_TO_ITS_END =
-  'not to its end: the suites end sessions and cut connections on purpose, and in the middle Pgpool-II, which takes the end of a session for that of its server (`failover_on_backend_shutdown`), does not answer any more; it also has process ids and words of its own. The other columns were asked one by one'
+  'not to its end: the suites end sessions and cut connections on purpose, after some of which processes of Pgpool-II end and are not replaced, until none serves a client; its guide says what differed up to there. The other columns were asked one by one'
 
 const PGPOOLED: readonly Corner[] = [false, true].flatMap((balanced) =>
   (['undeclared', 'none'] as const).map((told) => ({
