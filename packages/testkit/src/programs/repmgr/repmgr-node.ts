@@ -114,9 +114,12 @@ export class RepmgrNode extends ManagedNode {
 
   /**
    * Whether it stood by this primary when it was stopped. pg_rewind has nothing to do for it, and
-   * fails where its control file still names the timeline before the last promotion.
+   * fails where its control file still names the timeline before the last promotion. The table of
+   * the nodes alone does not tell: a former primary is a standby there once its `repmgrd` has seen
+   * the new one.
    */
   async #isStandbyOf(primary: RepmgrNode): Promise<boolean> {
+    if (!(await isThere(join(this.home, 'data/standby.signal')))) return false
     const rows = await primary.sql(
       `select from repmgr.nodes own join repmgr.nodes upstream on upstream.node_id = own.upstream_node_id
        where own.node_name = $1 and own.type = 'standby' and upstream.node_name = $2`,
