@@ -120,6 +120,16 @@ class RunningRepmgr extends RunningCluster<RepmgrNode> implements RepmgrCluster 
         (await this.isSettled(next)) ? true : undefined,
       )
     }
+    // A standby that has replayed no checkpoint since the last promotion stops with the former
+    // timeline in its control file, and pg_rewind fails when it comes back.
+    const primary = await this.leader()
+    await primary.sql('checkpoint')
+    const [end] = await primary.sql<{ lsn: string }>('select pg_current_wal_lsn()::text as lsn')
+    const replayed = 'select pg_last_wal_replay_lsn() >= $1::pg_lsn as is'
+    await this.until(`${name} to have replayed a checkpoint`, SWITCHED_MS, async () => {
+      const [row] = await node.sql<{ is: boolean }>(replayed, [end!.lsn])
+      return row!.is ? true : undefined
+    })
     await node.shutDown()
   }
 

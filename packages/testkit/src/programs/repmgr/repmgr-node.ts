@@ -39,9 +39,8 @@ export class RepmgrNode extends ManagedNode {
   }
 
   /**
-   * Runs the node. The first one begins a cluster. A new node clones the primary; a standby of the
-   * present primary is only started; and any other that was away is brought back by `repmgr node
-   * rejoin`, if another node is the primary now.
+   * Runs the node. The first one begins a cluster. A new node clones the primary, and one that was
+   * away is brought back by `repmgr node rejoin`, if another node is the primary now.
    *
    * @example
    * await using cluster = await startRepmgr()
@@ -51,8 +50,7 @@ export class RepmgrNode extends ManagedNode {
     const isNew = !(await isThere(join(this.home, 'data/PG_VERSION')))
     const primary = await this.#primary()
     if (isNew) await this.#make(primary)
-    else if (primary === undefined || (await this.#isStandbyOf(primary)))
-      await this.#shell(startCommand(this.#config))
+    else if (primary === undefined) await this.#shell(startCommand(this.#config))
     else await this.#rejoin(primary)
     const repmgrd = `${this.#config.postgresBin}/repmgrd`
     const args = ['-f', join(this.home, 'repmgr.conf'), '--daemonize=false', '--no-pid-file']
@@ -110,22 +108,6 @@ export class RepmgrNode extends ManagedNode {
     }
     await this.#shell(startCommand(this.#config))
     await this.#repmgr(primary === undefined ? 'primary' : 'standby', 'register', '--force')
-  }
-
-  /**
-   * Whether it stood by this primary when it was stopped. pg_rewind has nothing to do for it, and
-   * fails where its control file still names the timeline before the last promotion. The table of
-   * the nodes alone does not tell: a former primary is a standby there once its `repmgrd` has seen
-   * the new one.
-   */
-  async #isStandbyOf(primary: RepmgrNode): Promise<boolean> {
-    if (!(await isThere(join(this.home, 'data/standby.signal')))) return false
-    const rows = await primary.sql(
-      `select from repmgr.nodes own join repmgr.nodes upstream on upstream.node_id = own.upstream_node_id
-       where own.node_name = $1 and own.type = 'standby' and upstream.node_name = $2`,
-      [this.name, primary.name],
-    )
-    return rows.length > 0
   }
 
   /** Rewinds it if it has what the primary does not have. */
