@@ -114,7 +114,7 @@ scenario(
       outcome?.kind === 'failed' ? [outcome] : [],
     )
     expect(failed.filter(({ executed }) => executed === 'no')).toEqual([])
-    expect(failed.length).toBeLessThanOrEqual(4)
+    expect(failed.length, JSON.stringify(failed)).toBeLessThanOrEqual(4)
     expect(counts.unsettled).toBe(0)
     expect(told.join('\n')).toMatch(/timeline 1 → 2/)
   },
