@@ -20,6 +20,15 @@ export interface RepmgrNodeConfig {
   readonly quick: boolean
 }
 
+const QUICK = {
+  reconnect_attempts: 3,
+  reconnect_interval: 1,
+  monitor_interval_secs: 1,
+  // The standby that is not to be promoted takes its log again at once; if it decides first, the
+  // other one waits this long for it to be disconnected.
+  sibling_nodes_disconnect_timeout: 3,
+}
+
 /** Where PostgreSQL listens is said on its command line: a clone has its source's files. */
 export const POSTGRESQL_CONF = `
 shared_preload_libraries = 'repmgr'
@@ -57,7 +66,7 @@ export function repmgrConf(config: RepmgrNodeConfig): string {
     // Or a primary that wakes up would go on to send its log to standbys that have elected another.
     standby_disconnect_on_failover: 'true',
     log_level: 'NOTICE',
-    ...(quick && { reconnect_attempts: 3, reconnect_interval: 1, monitor_interval_secs: 1 }),
+    ...(quick && QUICK),
   }
   return Object.entries(settings)
     .map(([key, value]) => `${key} = ${typeof value === 'number' ? value : `'${value}'`}\n`)
