@@ -90,8 +90,8 @@ describe.each(DRIVERS)(
       old.freeze()
       const promoted = await promotionOf(setup.cluster, old)
       await setup.until(({ topology }) => topology.current.primary?.id === promoted.name)
-      // A standby that still asks the old primary for its log when that wakes up can take more of it
-      // than the new one has; then it cannot follow, and `repmgrd` ends there.
+      // A standby that still asks the old primary for its log when that wakes up can take more of
+      // it than the new one has; then it cannot follow, and `repmgrd` ends there.
       const following = `select from pg_stat_replication where state = 'streaming'`
       await vi.waitUntil(async () => (await promoted.sql(following)).length > 0, 60_000)
       const before = node().pool.stats().counters.acquired

@@ -103,18 +103,22 @@ scenario(
     await b!.sql("alter system set synchronous_standby_names = ''")
     await b!.sql('select pg_reload_conf()')
     await haproxy.pointTo(1)
+    const switchedAt = performance.now()
     await until(pool, /^primary: primary on timeline 2/)
     await pause(500)
     const history = await workload.stop()
     const { counts, violations } = await verifyHistory(history, { db: pool, pools: [pool] })
     expect(violations).toEqual([])
+    const failed = history.operations.flatMap(({ invokedAt, outcome }) =>
+      outcome?.kind === 'failed' ? [{ invokedAt, ...outcome }] : [],
+    )
     // A transaction that loses its connection in the middle is rolled back, and not begun again
     // unless its caller has declared that.
-    const failed = history.operations.flatMap(({ outcome }) =>
-      outcome?.kind === 'failed' ? [outcome] : [],
-    )
     expect(failed.filter(({ executed }) => executed === 'no')).toEqual([])
-    expect(failed.length, JSON.stringify(failed)).toBeLessThanOrEqual(4)
+    // The connections do not all die in the same moment, so a worker may fail on several of them;
+    // later than that it waits.
+    expect(failed.filter(({ invokedAt }) => invokedAt > switchedAt)).toEqual([])
+    expect(failed.length).toBeLessThanOrEqual(10)
     expect(counts.unsettled).toBe(0)
     expect(told.join('\n')).toMatch(/timeline 1 → 2/)
   },

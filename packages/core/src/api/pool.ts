@@ -299,8 +299,8 @@ export interface ConnectionPool<Raw = unknown> extends Pool<Raw> {
    */
   resume(): void
   /**
-   * Replaces every connection that exists now: what is idle at once, what is in use when it comes
-   * back. Resolves when the last old one is gone.
+   * Replaces every connection that exists now: what is idle or being opened at once, what is in use
+   * when it comes back. Resolves when the last old one is gone.
    *
    * @example
    * await pool.recycle() // after a change of the role's settings

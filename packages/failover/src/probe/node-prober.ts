@@ -4,6 +4,7 @@ import type { Finding, Observation, ProbeFacts } from '../base/observation.js'
 import { StallAwareDeadline } from '../base/stall-aware-deadline.js'
 import { findingOf, isRoleChanging, isUnsupported } from './probe-finding.js'
 import { readProbe } from './probe-statement.js'
+import { SessionOpener } from './session-opener.js'
 
 /** Options of `NodeProber`. */
 export interface ProberOptions {
@@ -44,20 +45,14 @@ interface ProbeLine {
 // however slow it was before.
 const EXTRA_ROUND_TRIPS = 2
 const MOST_EXTRA_DEADLINES = 2
-const APPLICATION_NAME = 'poolhouse-monitor'
 const MOST_ATTEMPTS = 3
-// Opening a session takes several round trips, so on a slow network it takes longer than a probe
-// may. It goes on in the background: a probe that waits for it in vain counts as failed, but the
-// next one does not start over.
-const OPENING_PROBES = 5
-const OPENING_LEAST_MS = 2_000
 
 /** Probes one server over a session of its own. Owns that session. */
 export class NodeProber {
   readonly #options: ProberOptions
-  readonly #stop = new AbortController()
+  readonly #opener: SessionOpener<ProbeLine>
   #line: ProbeLine | undefined
-  #opening: Promise<ProbeLine> | undefined
+  #stopped = false
   // Rises at once when the line gets slower, and falls slowly when it gets faster.
   #roundTripMs = 0
   readonly #own = new OwnQuestion()
@@ -67,6 +62,9 @@ export class NodeProber {
   /** Opens nothing before the first probe. */
   constructor(options: ProberOptions) {
     this.#options = options
+    const { pool, clock, timeoutMs } = options
+    const opened = (session: Session): ProbeLine => this.#opened(session)
+    this.#opener = new SessionOpener({ pool, clock, probeTimeoutMs: timeoutMs, opened })
   }
 
   /**
@@ -100,7 +98,8 @@ export class NodeProber {
 
   /** Destroys the session. Probes under way still settle. */
   stop(): void {
-    this.#stop.abort(new Error('the monitor was stopped'))
+    this.#stopped = true
+    this.#opener.stop()
     this.#line?.session.destroy('the monitor was stopped')
     this.#line = undefined
   }
@@ -110,8 +109,7 @@ export class NodeProber {
       let line: ProbeLine | undefined
       try {
         line = await this.#freeLine()
-        if (isOver() || this.#stop.signal.aborted)
-          return { kind: 'failed', detail: 'came too late' }
+        if (isOver() || this.#stopped) return { kind: 'failed', detail: 'came too late' }
         const answer = await this.#question(line, isOver)
         const facts = readProbe(answer, line.session.info.backendPid)
         return { kind: 'answer', facts: this.#withPast(line, facts) }
@@ -186,12 +184,12 @@ export class NodeProber {
    */
   #freeLine(): Promise<ProbeLine> {
     const line = this.#line
-    if (line === undefined || line.session.closed) return this.#open()
+    if (line === undefined || line.session.closed) return this.#opener.open()
     if (line.asking === undefined) {
       this.#renew(line)
       return Promise.resolve(line)
     }
-    return Promise.race([line.asking.then(() => line), this.#open()])
+    return Promise.race([line.asking.then(() => line), this.#opener.open()])
   }
 
   /**
@@ -203,26 +201,7 @@ export class NodeProber {
     if (now - line.renewedAt < this.#options.renewAfterMs()) return
     line.renewedAt = now
     line.isOld = true
-    void this.#open()
-  }
-
-  #open(): Promise<ProbeLine> {
-    if (this.#opening !== undefined) return this.#opening
-    const { pool, timeoutMs } = this.#options
-    const opening = pool
-      .openSession({
-        timeoutMs: Math.max(OPENING_LEAST_MS, OPENING_PROBES * timeoutMs),
-        applicationName: APPLICATION_NAME,
-        signal: this.#stop.signal,
-      })
-      .then((session) => this.#opened(session))
-      .finally(() => {
-        this.#opening = undefined
-      })
-    // A probe that waits for the session handles the failure. Without one it need not be reported.
-    opening.catch(() => {})
-    this.#opening = opening
-    return opening
+    void this.#opener.open().catch(() => {})
   }
 
   #opened(session: Session): ProbeLine {
@@ -236,7 +215,7 @@ export class NodeProber {
       past: undefined,
       pastOf: undefined,
     }
-    if (this.#stop.signal.aborted) {
+    if (this.#stopped) {
       session.destroy('the monitor was stopped')
       return line
     }

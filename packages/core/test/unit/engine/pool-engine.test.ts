@@ -220,6 +220,20 @@ test('F22: recycle replaces every connection, waits for those in use, and resolv
   expect(recycled.state).toBe('resolved')
 })
 
+test('recycle begins anew the connects that are under way, and who waits for one is served', async () => {
+  const it = harness({ max: 4 }, { onConnect: (attempt) => (attempt <= 4 ? 'hang' : undefined) })
+  const errors: unknown[] = []
+  it.pool.on('error', (event) => errors.push(event))
+  const waiting = Array.from({ length: 6 }, () => watch(it.pool.query('select 1')))
+  await it.clock.settle()
+  expect(it.driver.connecting).toBe(4)
+  const recycled = watch(it.pool.recycle())
+  await it.clock.settle()
+  expect(waiting.map(({ state }) => state)).toEqual(Array.from(waiting, () => 'resolved'))
+  expect([recycled.state, it.driver.connecting, errors]).toEqual(['resolved', 0, []])
+  expect(it.pool.stats().counters.destroyed).toBe(0)
+})
+
 test('recycle of an empty pool resolves at once', async () => {
   const { clock, pool } = harness()
   const recycled = watch(pool.recycle())

@@ -180,8 +180,48 @@ describe('NodeProber', () => {
     server.driver.options.connectMs = 900
     expect(await observe(probing, 401)).toMatchObject({ observation: { kind: 'failed' } })
     expect(await observe(probing, 401)).toMatchObject({ observation: { kind: 'failed' } })
-    expect(await observe(probing, 401)).toMatchObject({ observation: { kind: 'answer' } })
-    expect(server.driver.attempts).toBe(1)
+    expect(await observe(probing, 100)).toMatchObject({ observation: { kind: 'answer' } })
+    await clock.advance(5_000)
+    expect([server.driver.open.size, server.driver.connecting]).toEqual([1, 0])
+    probing.stop()
+  })
+
+  it('makes a new attempt beside one that outlasts a probe, and takes the first to be open', async () => {
+    const probing = prober()
+    // A proxy took it just before it lost its server.
+    server.driver.options.connectMs = 1_900
+    expect(await observe(probing, 401)).toMatchObject({ observation: { kind: 'failed' } })
+    server.driver.options.connectMs = 0
+    expect(await observe(probing, 0)).toMatchObject({ observation: { kind: 'answer' } })
+    const former = [...server.driver.open]
+    await clock.advance(5_000)
+    expect([...server.driver.open]).toEqual(former)
+    expect([server.driver.attempts, server.driver.connecting, signs.length]).toEqual([2, 0, 0])
+    probing.stop()
+  })
+
+  it('makes at most two attempts at once, of which the older goes on until its deadline', async () => {
+    const probing = prober()
+    server.freeze()
+    for (let probe = 0; probe < 4; probe++) {
+      expect(await observe(probing, 401)).toMatchObject({ observation: { kind: 'failed' } })
+      expect(server.driver.connecting).toBeLessThanOrEqual(2)
+    }
+    expect(server.driver.attempts).toBe(4)
+    server.driver.options.connectMs = 1
+    server.mood = 'up'
+    expect(await observe(probing, 50)).toMatchObject({ observation: { kind: 'answer' } })
+    expect([server.driver.open.size, server.driver.connecting]).toEqual([1, 0])
+    probing.stop()
+  })
+
+  it('believes the newest attempt when that is refused', async () => {
+    const probing = prober()
+    server.driver.options.connectMs = 1_900
+    expect(await observe(probing, 401)).toMatchObject({ observation: { kind: 'failed' } })
+    server.driver.options.connectMs = 0
+    server.kill()
+    expect(await observe(probing, 0)).toMatchObject({ observation: { kind: 'refused' } })
     probing.stop()
   })
 
@@ -202,8 +242,10 @@ describe('NodeProber', () => {
   it('leaves nothing behind when it is stopped in the middle', async () => {
     const probing = prober()
     server.freeze()
+    await observe(probing, 401)
     const seen = probing.observe()
     await clock.advance(10)
+    expect(server.driver.connecting).toBe(2)
     probing.stop()
     await clock.advance(3_000)
     expect(await seen).toMatchObject({ kind: 'failed' })

@@ -1,0 +1,96 @@
+import type { Clock, ConnectionPool, Session } from '@poolhouse/core'
+
+/** Options of `SessionOpener`. */
+export interface OpenerOptions<Line> {
+  readonly pool: Pick<ConnectionPool, 'openSession'>
+  readonly clock: Clock
+  /** Longest time for one probe, in milliseconds. */
+  readonly probeTimeoutMs: number
+  /** Takes over a session that was opened, also one that no probe waits for any more. */
+  readonly opened: (session: Session) => Line
+}
+
+/** One attempt to open a session. */
+interface Attempt<Line> {
+  readonly begunAt: number
+  readonly abort: AbortController
+  readonly result: Promise<Line>
+}
+
+// Opening a session takes several round trips, so on a slow network it takes longer than a probe
+// may. It goes on in the background: the next probe does not start over.
+const OPENING_PROBES = 5
+const OPENING_LEAST_MS = 2_000
+const APPLICATION_NAME = 'poolhouse-monitor'
+
+/**
+ * Opens the session of a prober. An attempt that outlasts a probe goes on, for a slow line may need
+ * it; but it may also hang for good, as in a proxy that took it just before it lost its server. So
+ * a later probe makes a new attempt beside it, and the first session to be open is taken.
+ */
+export class SessionOpener<Line> {
+  readonly #options: OpenerOptions<Line>
+  /** The oldest, which goes on until its own deadline, and at most one that is newer. */
+  #attempts: Attempt<Line>[] = []
+  #stopped = false
+
+  /** Opens nothing before the first `open`. */
+  constructor(options: OpenerOptions<Line>) {
+    this.#options = options
+  }
+
+  /**
+   * Resolves with what `opened` made of the first session to be open. Rejects when the newest
+   * attempt fails, which tells most about the server as it is now.
+   */
+  open(): Promise<Line> {
+    if (this.#stopped) return Promise.reject(new Error('the monitor was stopped'))
+    const { clock, probeTimeoutMs } = this.#options
+    const newest = this.#attempts.at(-1)
+    if (newest === undefined || clock.now() - newest.begunAt >= probeTimeoutMs) {
+      if (this.#attempts.length > 1) this.#attempts.pop()!.abort.abort(new Error('took too long'))
+      this.#begin()
+    }
+    const [oldest, newer] = this.#attempts.map(({ result }) => result)
+    if (newer === undefined) return oldest!
+    return Promise.race([newer, oldest!.catch(() => newer)])
+  }
+
+  /** Gives up every attempt. */
+  stop(): void {
+    this.#stopped = true
+    for (const { abort } of this.#attempts) abort.abort(new Error('the monitor was stopped'))
+    this.#attempts = []
+  }
+
+  #begin(): void {
+    const { pool, clock, probeTimeoutMs, opened } = this.#options
+    const abort = new AbortController()
+    const result = pool
+      .openSession({
+        timeoutMs: Math.max(OPENING_LEAST_MS, OPENING_PROBES * probeTimeoutMs),
+        applicationName: APPLICATION_NAME,
+        signal: abort.signal,
+      })
+      .then(
+        (session) => {
+          if (abort.signal.aborted) {
+            session.destroy('another session was opened first')
+            throw abort.signal.reason
+          }
+          const others = this.#attempts.filter((one) => one !== attempt)
+          this.#attempts = []
+          for (const one of others) one.abort.abort(new Error('another session was opened first'))
+          return opened(session)
+        },
+        (error: unknown) => {
+          this.#attempts = this.#attempts.filter((one) => one !== attempt)
+          throw error
+        },
+      )
+    // A probe that waits for the session handles the failure. Without one it need not be reported.
+    result.catch(() => {})
+    const attempt: Attempt<Line> = { begunAt: clock.now(), abort, result }
+    this.#attempts.push(attempt)
+  }
+}
