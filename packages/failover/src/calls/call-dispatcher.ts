@@ -174,6 +174,7 @@ export class CallDispatcher {
         let pool = await next()
         // The primary may have changed again since the held call was released.
         while (pool !== this.#openPrimary) pool = await next()
+        if (epoch !== this.#primaryEpoch) call.primaryChanged()
         if (decision?.costs === true && epoch === this.#primaryEpoch && pool === failed?.pool) {
           if (!this.#budget.spend(this.#config.clock.now())) throw decision.error
         }

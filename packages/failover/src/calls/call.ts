@@ -48,6 +48,8 @@ export interface Call<R> {
   send(pool: ConnectionPool, timeoutMs: number | undefined, waitMs?: number): Promise<R>
   /** What to do after the work failed on this node. */
   decide(error: unknown, pool: ConnectionPool): Decision
+  /** The primary was lost, or another one was found, since the work failed. */
+  primaryChanged(): void
   /** The error that the caller gets when the call has failed for good with `error`. */
   finalError(error: unknown): unknown
 }
@@ -107,6 +109,11 @@ export abstract class BasicCall<Options extends CallLimits> {
     return error
   }
 
+  /** See `Call`. Its server may have been read-only then, and is not any more. */
+  primaryChanged(): void {
+    this.#refusedBy = undefined
+  }
+
   /** The decision for work that has not begun: it may be sent again if the node was the reason. */
   decide(error: unknown, pool: ConnectionPool): Decision {
     switch (fateOf(error)) {
@@ -116,8 +123,8 @@ export abstract class BasicCall<Options extends CallLimits> {
           ? { kind: 'retry', isRerun: false, costs: true, error }
           : RETRY
       case 'misrouted':
-        // A second refusal by the same server, which was probed in between, means that the session
-        // is read-only and not the server.
+        // A second refusal by the same server, which was probed in between and is the primary
+        // still, means that the session is read-only and not the server.
         if (this.#refusedBy === pool) return { kind: 'surface', error }
         this.#refusedBy = pool
         return { kind: 'retry', isRerun: false, costs: true, error }

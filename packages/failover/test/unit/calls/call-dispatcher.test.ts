@@ -68,6 +68,8 @@ class FakeCall implements Call<string> {
     this.signal = limits.signal
   }
 
+  primaryChanged(): void {}
+
   async send(pool: ConnectionPool, timeoutMs: number | undefined): Promise<string> {
     this.sent.push(`${clock.now() - this.startedAt} ${pool.name}`)
     return this.#answer(pool, timeoutMs)

@@ -176,6 +176,28 @@ describe('losing the primary', () => {
     await pool.close()
   })
 
+  it('sends a write that was refused before and after the primary was read-only', async () => {
+    const pool = failover()
+    await ready(pool)
+    let asked = 0
+    a.script = ({ text }) => {
+      if (!text.startsWith('insert') || asked === 2) return undefined
+      asked++
+      // By default its transactions are read-only, for a second each time.
+      a.readOnly = true
+      clock.setTimer(() => {
+        a.readOnly = false
+      }, 1_000)
+      return { error: new DatabaseError('read-only', { code: '25006', severity: 'ERROR' }) }
+    }
+    const call = watch(pool.query('insert 1'))
+    await clock.advance(10_000)
+    expect(call.error).toBeUndefined()
+    expect(call.value).toBeDefined()
+    expect(asked).toBe(2)
+    await pool.close()
+  })
+
   it('T105: sends a write that a read-only session refuses at most twice, however many retries are left', async () => {
     const pool = failover()
     await ready(pool)
