@@ -1,8 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type ConnectionPool, createPool } from '@poolhouse/core'
-import { withFailover } from '@poolhouse/failover'
-import { withReplicas } from '@poolhouse/read-replicas'
-import { type ClusterNode, startWorkload, verifyHistory } from '@poolhouse/testkit'
+import { type ConnectionPool, createPool, type Driver } from '@poolhouse/core'
+import { type FailoverPool, withFailover } from '@poolhouse/failover'
+import { type ReplicaPool, withReplicas } from '@poolhouse/read-replicas'
+import {
+  type Cluster,
+  type ClusterNode,
+  startWorkload,
+  verifyHistory,
+  type Workload,
+} from '@poolhouse/testkit'
 import { describe, expect, it } from 'vitest'
 import { DRIVERS } from '../support/drivers.js'
 import { describeFailures, failuresOf } from './managed-setup.js'
@@ -22,27 +28,27 @@ async function allUp({ pgpool, cluster }: Watched): Promise<void> {
   await expect.poll(states, { timeout: 60_000 }).not.toContain('down')
 }
 
+/** A pool on the servers themselves. */
+function followerOf({ nodes }: Cluster, driver: Driver): FailoverPool {
+  const pools = nodes.map(({ name, url }) => createPool({ driver, connection: url, name, max: 10 }))
+  return withFailover(pools, { hold: { timeoutMs: 30_000 } })
+}
+
+/** Workers, each with a session of its own. */
+function writeAndRead(db: ReplicaPool): Workload {
+  const sessions = Array.from({ length: WRITERS }, () => db.session())
+  const own = (worker: number) => sessions[worker]!
+  return startWorkload({ writes: own, reads: own, writers: WRITERS, deadlineMs: 30_000 })
+}
+
 describe.each(DRIVERS)('a cluster that Pgpool-II fails over, over $driver', ({ make }) => {
   it.each(['kill', 'freeze'] as const)(
     'S58, S60: %s of the primary: a pool on the servers themselves follows, and loses nothing',
     async (how) => {
       const { cluster } = await startWatched()
-      const driver = make()
-      const primary = withFailover(
-        cluster.nodes.map(({ name, url }) =>
-          createPool({ driver, connection: url, name, max: 10 }),
-        ),
-        { hold: { timeoutMs: 30_000 } },
-      )
+      const primary = followerOf(cluster, make())
       await using db = withReplicas(primary, primary.topology)
-      const sessions = Array.from({ length: WRITERS }, () => db.session())
-      const own = (worker: number) => sessions[worker]!
-      const workload = startWorkload({
-        writes: own,
-        reads: own,
-        writers: WRITERS,
-        deadlineMs: 30_000,
-      })
+      const workload = writeAndRead(db)
       await sleep(1_000)
       const old = cluster.primary
       await old[how]()
@@ -102,20 +108,9 @@ describe.each(DRIVERS)('a cluster that Pgpool-II fails over, over $driver', ({ m
   it('a replica and then the primary are detached for maintenance: a pool on the servers themselves has no failed call', async () => {
     const watched = await startWatched({ planned: true })
     const { cluster, pgpool, numberOf, attach } = watched
-    const driver = make()
-    const primary = withFailover(
-      cluster.nodes.map(({ name, url }) => createPool({ driver, connection: url, name, max: 10 })),
-      { hold: { timeoutMs: 30_000 } },
-    )
+    const primary = followerOf(cluster, make())
     await using db = withReplicas(primary, primary.topology)
-    const sessions = Array.from({ length: WRITERS }, () => db.session())
-    const own = (worker: number) => sessions[worker]!
-    const workload = startWorkload({
-      writes: own,
-      reads: own,
-      writers: WRITERS,
-      deadlineMs: 30_000,
-    })
+    const workload = writeAndRead(db)
     await sleep(500)
     const maintain = async (node: ClusterNode): Promise<void> => {
       await node.stop()

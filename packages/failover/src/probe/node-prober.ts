@@ -81,6 +81,7 @@ export class NodeProber {
         if (over) return
         over = true
         deadline.stop()
+        this.#opener.probeEnded()
         const isVoid = finding.kind === 'failed' && deadline.lateMs > timeoutMs / 2
         resolve(isVoid ? undefined : { ...finding, sentAt, answeredAt: clock.now() })
       }
@@ -201,7 +202,7 @@ export class NodeProber {
     if (now - line.renewedAt < this.#options.renewAfterMs()) return
     line.renewedAt = now
     line.isOld = true
-    void this.#opener.open().catch(() => {})
+    this.#opener.openLater()
   }
 
   #opened(session: Session): ProbeLine {

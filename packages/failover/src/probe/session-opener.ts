@@ -13,6 +13,8 @@ export interface OpenerOptions<Line> {
 /** One attempt to open a session. */
 interface Attempt<Line> {
   readonly begunAt: number
+  /** It ends with the probe that made it beside another one. */
+  readonly isBeside: boolean
   readonly abort: AbortController
   readonly result: Promise<Line>
 }
@@ -26,11 +28,13 @@ const APPLICATION_NAME = 'poolhouse-monitor'
 /**
  * Opens the session of a prober. An attempt that outlasts a probe goes on, for a slow line may need
  * it; but it may also hang for good, as in a proxy that took it just before it lost its server. So
- * a later probe makes a new attempt beside it, and the first session to be open is taken.
+ * a later probe makes a new attempt beside it, for as long as that probe takes, and the first
+ * session to be open is taken. An attempt keeps the process alive; between two there is time for it
+ * to end.
  */
 export class SessionOpener<Line> {
   readonly #options: OpenerOptions<Line>
-  /** The oldest, which goes on until its own deadline, and at most one that is newer. */
+  /** At most one that goes on until its own deadline, then at most one that ends with its probe. */
   #attempts: Attempt<Line>[] = []
   #stopped = false
 
@@ -40,20 +44,31 @@ export class SessionOpener<Line> {
   }
 
   /**
-   * Resolves with what `opened` made of the first session to be open. Rejects when the newest
-   * attempt fails, which tells most about the server as it is now.
+   * For a probe: resolves with what `opened` made of the first session to be open. Rejects when the
+   * newest attempt fails, which tells most about the server as it is now.
    */
   open(): Promise<Line> {
     if (this.#stopped) return Promise.reject(new Error('the monitor was stopped'))
     const { clock, probeTimeoutMs } = this.#options
-    const newest = this.#attempts.at(-1)
-    if (newest === undefined || clock.now() - newest.begunAt >= probeTimeoutMs) {
-      if (this.#attempts.length > 1) this.#attempts.pop()!.abort.abort(new Error('took too long'))
-      this.#begin()
-    }
+    const [first, other] = this.#attempts
+    const outlasts = first !== undefined && clock.now() - first.begunAt >= probeTimeoutMs
+    if (first === undefined || (other === undefined && outlasts)) this.#begin(outlasts)
     const [oldest, newer] = this.#attempts.map(({ result }) => result)
     if (newer === undefined) return oldest!
     return Promise.race([newer, oldest!.catch(() => newer)])
+  }
+
+  /** Opens a session in the background, if none is being opened. */
+  openLater(): void {
+    if (!this.#stopped && this.#attempts.length === 0) this.#begin(false)
+  }
+
+  /** The probe is over, for which a newer attempt was made beside one that goes on. */
+  probeEnded(): void {
+    for (const { isBeside, abort } of this.#attempts) {
+      if (isBeside) abort.abort(new Error('took too long'))
+    }
+    this.#attempts = this.#attempts.filter(({ isBeside }) => !isBeside)
   }
 
   /** Gives up every attempt. */
@@ -63,7 +78,7 @@ export class SessionOpener<Line> {
     this.#attempts = []
   }
 
-  #begin(): void {
+  #begin(isBeside: boolean): void {
     const { pool, clock, probeTimeoutMs, opened } = this.#options
     const abort = new AbortController()
     const result = pool
@@ -90,7 +105,7 @@ export class SessionOpener<Line> {
       )
     // A probe that waits for the session handles the failure. Without one it need not be reported.
     result.catch(() => {})
-    const attempt: Attempt<Line> = { begunAt: clock.now(), abort, result }
+    const attempt: Attempt<Line> = { begunAt: clock.now(), isBeside, abort, result }
     this.#attempts.push(attempt)
   }
 }
