@@ -340,6 +340,10 @@ export class ServerPool implements ConnectionPool, Driven, WatchedPool {
     this.#channels?.suspect()
   }
 
+  reopen(reason: string): void {
+    this.#engine.arrivals.reopen(reason)
+  }
+
   refuseWaiting(reason: string): void {
     const message = `pool "${this.name}" has no connection for the callers that wait: ${reason}`
     this.#engine.refuseWaiters(new ConnectionLostError(message, { executed: 'no' }))

@@ -12,6 +12,7 @@ import {
   until,
 } from '../replica-cluster.js'
 
+const BY_A_DAY = { maxStalenessMs: 86_400_000 }
 const ANY_AGE = { maxStalenessMs: Number.POSITIVE_INFINITY }
 
 interface Reading extends AsyncDisposable {
@@ -121,7 +122,13 @@ describe('a replica with another history than the primary', () => {
         () => whyNot(later.db, 'c'),
         (why) => why?.includes('is not known yet') === true,
       )
+      for (let read = 0; read < 300; read++) {
+        if (read % 30 === 0) await setting.b.sql('insert into notes values (8)')
+        expect((await later.db.reader(BY_A_DAY).query(lost)).node).toBe('b')
+        await new Promise((resolve) => setTimeout(resolve, 10))
+      }
       expect(fitting(later.db)).toEqual([])
+      expect(whyNot(later.db, 'c')).toContain('is not known yet')
     },
     60_000,
   )
@@ -159,7 +166,7 @@ describe('a replica with another history than the primary', () => {
   )
 
   scenario(
-    'T50: is told from one that follows a promotion, which serves again at once for a role without rights',
+    'T50: is told from one that follows a promotion, which serves with the next write for a role without rights',
     async ({ make }) => {
       // So that the control file of a standby shows its timeline at its next restart point alone,
       // in five minutes.
@@ -173,7 +180,10 @@ describe('a replica with another history than the primary', () => {
       )
       await using reading = readFrom(setting, make, ['b', 'c'])
       await until(
-        () => fitting(reading.db),
+        async () => {
+          await b.sql('insert into notes values (8)')
+          return fitting(reading.db)
+        },
         (nodes) => nodes.join() === 'c',
       )
       const shown = `select greatest(timeline_id, min_recovery_end_timeline) as timeline

@@ -299,8 +299,8 @@ export interface ConnectionPool<Raw = unknown> extends Pool<Raw> {
    */
   resume(): void
   /**
-   * Replaces every connection that exists now: what is idle or being opened at once, what is in use
-   * when it comes back. Resolves when the last old one is gone.
+   * Replaces every connection that exists now: what is idle at once, what is in use when it comes
+   * back, and what is being opened when it is open. Resolves when the last old one is gone.
    *
    * @example
    * await pool.recycle() // after a change of the role's settings
@@ -328,6 +328,15 @@ export interface ConnectionPool<Raw = unknown> extends Pool<Raw> {
    * pool.refuseWaiting?.('the server is drained')
    */
   refuseWaiting?(reason: string): void
+  /**
+   * For those who build pools: begins anew the connects that have been under way for a quarter of a
+   * second. They may hang, as in a proxy that has lost its server. Those who wait for a connection
+   * go on waiting.
+   *
+   * @example
+   * pool.reopen?.('a new session was open at once')
+   */
+  reopen?(reason: string): void
   /**
    * Longest time in milliseconds that a connection with a statement in flight has heard nothing; 0
    * if none is waiting.

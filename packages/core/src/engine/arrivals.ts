@@ -8,6 +8,9 @@ import { Slot } from '../slot/slot.js'
 import type { EngineView } from './engine-view.js'
 
 const LIFETIME_JITTER = 0.1
+// A connect takes some round trips; one that takes less is not worth beginning anew, on a server
+// that counts the log-in it is about to lose for a moment longer.
+const HANGS_MS = 250
 
 /** A caller of `warm()`. */
 interface Warming {
@@ -23,6 +26,8 @@ export class Arrivals {
   readonly #engine: EngineView
   #lastId = 0
   #warming: Warming[] = []
+  // When each connect under way began. Made with the first one: idle pools may be many.
+  #begun: Map<Slot, number> | undefined
 
   /** Opens connections for this engine. */
   constructor(engine: EngineView) {
@@ -52,6 +57,8 @@ export class Arrivals {
     const slot = new Slot(++this.#lastId, engine.era, engine.seat)
     slots.add(slot)
     const startedAt = engine.now()
+    this.#begun ??= new Map()
+    this.#begun.set(slot, startedAt)
     const observer = engine.hub.calls?.observer
     const begun = observer?.connecting()
     const open = (): Promise<void> =>
@@ -71,12 +78,26 @@ export class Arrivals {
       slot.returnPermit()
       engine.departures.left()
       throw error
+    } finally {
+      this.#begun.delete(slot)
     }
     observer?.connected(begun, engine.now() - startedAt, undefined)
     // Lost or destroyed between its last word and this line.
     if (!slots.has(slot)) return false
     this.#opened(slot, startedAt)
     return true
+  }
+
+  /** Begins anew the connects that have been under way for so long that they may hang. */
+  reopen(reason: string): void {
+    const { departures, growth, wishes } = this.#engine
+    const now = this.#engine.now()
+    // The name may lead to another server than when they began.
+    wishes.forget()
+    for (const [slot, startedAt] of [...(this.#begun ?? [])]) {
+      if (now - startedAt >= HANGS_MS) departures.destroy(slot, reason)
+    }
+    growth.step(now)
   }
 
   #opened(slot: Slot, startedAt: number): void {

@@ -139,15 +139,9 @@ export class Departures {
     this.#engine.closing?.check()
   }
 
-  /**
-   * Retires all connections of former eras as they become free, and begins anew what is being
-   * opened: it may hang, on the way to a server that is not there any more. Resolves when none is
-   * left.
-   */
+  /** Retires all connections of former eras as they become free; resolves when none is left. */
   recycle(): Promise<void> {
-    for (const slot of [...this.#engine.slots]) {
-      if (slot.state === 'connecting') this.destroy(slot, 'the connections are replaced')
-    }
+    this.#engine.arrivals.reopen('the connections are replaced')
     this.retireUnneeded()
     this.#engine.handoff.supply(this.#engine.now())
     return new Promise((resolve) => {

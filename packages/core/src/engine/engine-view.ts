@@ -94,6 +94,7 @@ export interface EngineView extends SlotOwner {
     wanted(): number
     usable(): number
     open(): Promise<boolean>
+    reopen(reason: string): void
     failed(error: unknown): void
   }
   readonly returns: {
@@ -123,6 +124,7 @@ export interface EngineView extends SlotOwner {
   }
   readonly wishes: {
     opened(slot: Slot): void
+    forget(): void
     dismissVain(): void
   }
   readonly closing: { check(): void; served(): void } | undefined

@@ -14,11 +14,16 @@ const MOST_MISSES = 3
  */
 export class ServerWishes {
   readonly #engine: EngineView
-  readonly #misses = new WeakMap<AcceptsServer, number>()
+  #misses = new WeakMap<AcceptsServer, number>()
 
   /** Judges by the connections and the callers of this engine. */
   constructor(engine: EngineView) {
     this.#engine = engine
+  }
+
+  /** What was missed so far says nothing about new connections. */
+  forget(): void {
+    this.#misses = new WeakMap()
   }
 
   /** A connection was opened: counts the wishes that it misses. */

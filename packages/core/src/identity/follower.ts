@@ -26,6 +26,8 @@ export interface FollowerSample {
    * was not asked.
    */
   readonly receiver: number | null | undefined
+  /** Position up to which log was received, asked after `receiver`; undefined if none was. */
+  readonly receivedLsn: bigint | undefined
   /** Client time at which it had answered. */
   readonly answeredAt: number
 }
@@ -61,11 +63,21 @@ interface Receiver {
   readonly seenAt: number
   /** Where the standby stood then. */
   readonly lsn: bigint
-  /**
-   * When the primary of the present history was asked first after that and had come at least as far
-   * as the standby; undefined before.
-   */
-  readonly matchedAt: number | undefined
+  /** Up to where log had been received when the standby answered last before the match. */
+  readonly receivedLsn: bigint
+  /** Undefined until the primary has come as far as the standby. */
+  readonly match: Match | undefined
+}
+
+/**
+ * The first answer of the primary of the present history that was asked after a receiver was seen,
+ * and had come at least as far as the standby had then.
+ */
+interface Match {
+  /** When it was asked, in client time. */
+  readonly sentAt: number
+  /** Where its log ended. */
+  readonly lsn: bigint
 }
 
 /**
@@ -103,10 +115,11 @@ const ITSELF: Standing = { kind: 'itself' }
  * What is known of a server after it has answered.
  *
  * A role without `pg_monitor` is not told the timeline of a standby, and the control file shows a
- * new one only at the next restart point. What any role sees is the process id of its WAL receiver.
- * A receiver that was started after the primary's history began, and that is still there at the
- * next answer, has been given this history by the primary: a server that has diverged is refused
- * and its receiver ends at once.
+ * new one only at the next restart point. What any role sees is the process id of its WAL receiver
+ * and how far that has come. A receiver that was started after the primary's history began, and has
+ * received what the primary wrote after that, has been given this history by the primary. That it
+ * is still there proves nothing: to a server that has diverged in the segment in which the timeline
+ * was left, the primary sends the old timeline up to that point, over and over.
  */
 export function followerAfter(
   before: Follower | undefined,
@@ -153,9 +166,10 @@ export function followerBeside(before: Follower, present: PresentHistory): Follo
     sample.systemId === present.systemId &&
     !isBeyond(follower, present)
   if (isAhead && follower.ahead === undefined) return { ...follower, ahead: sample.lsn }
-  if (receiver === undefined || receiver.matchedAt !== undefined) return follower
-  const isMatched = receiver.seenAt < sentAt && receiver.lsn <= lsn
-  return isMatched ? { ...follower, receiver: { ...receiver, matchedAt: sentAt } } : follower
+  if (receiver === undefined || receiver.match !== undefined) return follower
+  if (receiver.seenAt >= sentAt || receiver.lsn > lsn) return follower
+  const { receivedLsn = receiver.receivedLsn } = sample
+  return { ...follower, receiver: { ...receiver, receivedLsn, match: { sentAt, lsn } } }
 }
 
 /**
@@ -241,33 +255,36 @@ function olderStanding(timeline: number, { sample }: Follower, present: PresentH
 
 function receiverAfter(
   before: Receiver | undefined,
-  { receiver, lsn, answeredAt, inRecovery }: FollowerSample,
+  { receiver, receivedLsn = 0n, lsn, answeredAt, inRecovery }: FollowerSample,
 ): Receiver | undefined {
   if (receiver === undefined) return before
   if (receiver === null || lsn === undefined || !inRecovery) return undefined
   return before?.pid === receiver
     ? before
-    : { pid: receiver, seenAt: answeredAt, lsn, matchedAt: undefined }
+    : { pid: receiver, seenAt: answeredAt, lsn, receivedLsn, match: undefined }
 }
 
 /**
- * Whether the receiver was begun in the present history, and has lasted since the primary was found
- * to be level or ahead.
+ * Whether the receiver was begun in the present history, and has received what the primary has
+ * written in it.
  */
 function vouches(
   receiver: Receiver | undefined,
-  { answeredAt, receiver: seen }: FollowerSample,
+  { answeredAt, receiver: seen, receivedLsn }: FollowerSample,
   { formerAt }: PresentHistory,
 ): boolean {
-  if (receiver?.matchedAt === undefined || seen !== receiver.pid) return false
+  if (receiver?.match === undefined || seen !== receiver.pid) return false
   // One that was there while the former primary still answered may be with that one.
-  return receiver.seenAt > formerAt && receiver.matchedAt < answeredAt
+  if (receiver.seenAt <= formerAt || receiver.match.sentAt >= answeredAt) return false
+  // What was received before that may be the log of the former primary.
+  if (receivedLsn === undefined || receivedLsn <= receiver.receivedLsn) return false
+  return receivedLsn >= receiver.match.lsn
 }
 
 /** What is still true of it in the present history. */
 function inEpoch(follower: Follower, present: PresentHistory | undefined): Follower {
   if (present === undefined || present.epoch === follower.epoch) return follower
-  const receiver = follower.receiver && { ...follower.receiver, matchedAt: undefined }
+  const receiver = follower.receiver && { ...follower.receiver, match: undefined }
   return {
     ...follower,
     epoch: present.epoch,

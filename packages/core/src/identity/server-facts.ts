@@ -38,6 +38,11 @@ export interface ServerFacts {
    */
   readonly receiver: number | null | undefined
   /**
+   * Position up to which its WAL receivers have written log, asked after `receiver`; undefined if
+   * none has written any, and where it was not asked.
+   */
+  readonly receivedLsn: bigint | undefined
+  /**
    * When its postmaster started, in seconds since 1970, as text that is exact to the microsecond.
    * It names one life of the server, and is only ever compared for equality.
    */
@@ -56,6 +61,7 @@ export type FactsRow = Readonly<
       | 'timeline'
       | 'received_timeline'
       | 'receiver'
+      | 'receive_lsn'
       | 'tells_past'
       | 'begin'
       | 'started_at',
@@ -75,6 +81,7 @@ const HISTORY = [
   `case when r.in_recovery then ${SERVER_COLUMNS.standbyTimeline} else ${SERVER_COLUMNS.primaryTimeline} end as timeline`,
   `case when r.in_recovery then ${SERVER_COLUMNS.receivedTimeline} end as received_timeline`,
   'case when r.in_recovery then (select w.pid from pg_catalog.pg_stat_wal_receiver w) end as receiver',
+  'case when r.in_recovery then pg_catalog.pg_last_wal_receive_lsn() end::pg_catalog.text as receive_lsn',
   `${MAY_READ_PAST} as tells_past`,
   `case when not r.in_recovery then ${TIMELINE_BEGIN} end as begin`,
 ]
@@ -123,6 +130,7 @@ export function readFacts(row: FactsRow): ServerFacts {
     past: hasBegin ? TimelinePast.begunAt(timeline, begin) : undefined,
     tellsPast: readBoolean(row.tells_past) ?? false,
     receiver: row.receiver === null ? null : readInteger(row.receiver),
+    receivedLsn: readLsn(row.receive_lsn),
     startedAt: readText(row.started_at),
   }
 }
@@ -156,7 +164,8 @@ export function followerSampleOf(
   place: string | undefined,
   answeredAt: number,
 ): FollowerSample {
-  const { systemId, timeline, timelineExact: exact, inRecovery, lsn, startedAt, receiver } = facts
+  const { systemId, timeline, timelineExact: exact, inRecovery, lsn, startedAt } = facts
+  const { receiver, receivedLsn } = facts
   const begin = pastOf(facts)?.begin
   return {
     systemId,
@@ -168,6 +177,7 @@ export function followerSampleOf(
     startedAt,
     place,
     receiver,
+    receivedLsn,
     answeredAt,
   }
 }

@@ -15,8 +15,6 @@ export interface ProbeFacts extends ServerFacts {
   readonly backendPid: number | undefined
   /** Backend process id announced when the session started; undefined if unknown. */
   readonly sessionPid: number | undefined
-  /** Position up to which a standby has received WAL. */
-  readonly receiveLsn: bigint | undefined
 }
 
 /**

@@ -69,6 +69,8 @@ export abstract class BasicCall<Options extends CallLimits> {
   /** See `Call`. */
   readonly party: CallParty | undefined
   #refusedBy: ConnectionPool | undefined
+  // A primary that is read-only again and again would make the call go round.
+  #mayForget = true
 
   /**
    * Copies the options: they are used as they were at the call, however often it is sent. `party`
@@ -109,8 +111,10 @@ export abstract class BasicCall<Options extends CallLimits> {
     return error
   }
 
-  /** See `Call`. Its server may have been read-only then, and is not any more. */
+  /** See `Call`. A server that was read-only for a time explains one refusal. */
   primaryChanged(): void {
+    if (this.#refusedBy === undefined || !this.#mayForget) return
+    this.#mayForget = false
     this.#refusedBy = undefined
   }
 

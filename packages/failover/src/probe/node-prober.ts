@@ -24,6 +24,11 @@ export interface ProberOptions {
    * a late answer arrived.
    */
   readonly onHint: (reason: string) => void
+  /**
+   * Called when a new session was opened while an earlier attempt to open one hung: other
+   * connections that are being opened may hang as well.
+   */
+  readonly onOvertaken: () => void
 }
 
 /** A session with its unanswered query, if there is one. */
@@ -62,9 +67,13 @@ export class NodeProber {
   /** Opens nothing before the first probe. */
   constructor(options: ProberOptions) {
     this.#options = options
-    const { pool, clock, timeoutMs } = options
-    const opened = (session: Session): ProbeLine => this.#opened(session)
-    this.#opener = new SessionOpener({ pool, clock, probeTimeoutMs: timeoutMs, opened })
+    this.#opener = new SessionOpener({
+      pool: options.pool,
+      probeTimeoutMs: options.timeoutMs,
+      opened: (session) => this.#opened(session),
+      isAnswer: (error) => findingOf(error).kind !== 'failed',
+      overtaken: options.onOvertaken,
+    })
   }
 
   /**

@@ -5,7 +5,6 @@ import {
   readBoolean,
   readFacts,
   readInteger,
-  readLsn,
   readText,
   SERVER_COLUMNS,
 } from '@poolhouse/core/kit'
@@ -19,12 +18,8 @@ const COLUMNS = [
   `${SERVER_COLUMNS.port} as port`,
   'pg_catalog.pg_backend_pid() as backend_pid',
 ]
-const WITH_POSITIONS = [
-  ...COLUMNS,
-  'case when r.in_recovery then pg_catalog.pg_last_wal_receive_lsn() end::pg_catalog.text as receive_lsn',
-]
-const FENCED_PROBE = factsStatement({ history: true, positions: true }, WITH_POSITIONS)
-const UNFENCED_PROBE = factsStatement({ history: false, positions: true }, WITH_POSITIONS)
+const FENCED_PROBE = factsStatement({ history: true, positions: true }, COLUMNS)
+const UNFENCED_PROBE = factsStatement({ history: false, positions: true }, COLUMNS)
 const BARE_PROBE = factsStatement({ history: false, positions: false }, COLUMNS)
 
 /** The row of a probe. */
@@ -33,7 +28,6 @@ interface ProbeRow extends FactsRow {
   readonly address?: unknown
   readonly port?: unknown
   readonly backend_pid?: unknown
-  readonly receive_lsn?: unknown
 }
 
 /**
@@ -61,7 +55,6 @@ export function readProbe({ rows }: Pick<QueryResult, 'rows'>, sessionPid?: numb
     port: readInteger(row.port),
     backendPid: readPid(row.backend_pid),
     sessionPid: readPid(sessionPid),
-    receiveLsn: readLsn(row.receive_lsn),
   })
 }
 

@@ -1,18 +1,20 @@
-import type { Clock, ConnectionPool, Session } from '@poolhouse/core'
+import type { ConnectionPool, Session } from '@poolhouse/core'
 
 /** Options of `SessionOpener`. */
 export interface OpenerOptions<Line> {
   readonly pool: Pick<ConnectionPool, 'openSession'>
-  readonly clock: Clock
   /** Longest time for one probe, in milliseconds. */
   readonly probeTimeoutMs: number
   /** Takes over a session that was opened, also one that no probe waits for any more. */
   readonly opened: (session: Session) => Line
+  /** Whether an attempt failed because of what the server said, and not because of its silence. */
+  readonly isAnswer: (error: unknown) => boolean
+  /** A newer attempt was opened while an older one hung. */
+  readonly overtaken: () => void
 }
 
 /** One attempt to open a session. */
 interface Attempt<Line> {
-  readonly begunAt: number
   /** It ends with the probe that made it beside another one. */
   readonly isBeside: boolean
   readonly abort: AbortController
@@ -28,14 +30,16 @@ const APPLICATION_NAME = 'poolhouse-monitor'
 /**
  * Opens the session of a prober. An attempt that outlasts a probe goes on, for a slow line may need
  * it; but it may also hang for good, as in a proxy that took it just before it lost its server. So
- * a later probe makes a new attempt beside it, for as long as that probe takes, and the first
- * session to be open is taken. An attempt keeps the process alive; between two there is time for it
- * to end.
+ * each later probe makes one attempt of its own beside it, which ends with that probe, and the
+ * first session to be open is taken. An attempt keeps the process alive; between two there is time
+ * for it to end.
  */
 export class SessionOpener<Line> {
   readonly #options: OpenerOptions<Line>
   /** At most one that goes on until its own deadline, then at most one that ends with its probe. */
   #attempts: Attempt<Line>[] = []
+  /** Whether the probe under way has made an attempt of its own. */
+  #tried = false
   #stopped = false
 
   /** Opens nothing before the first `open`. */
@@ -45,17 +49,22 @@ export class SessionOpener<Line> {
 
   /**
    * For a probe: resolves with what `opened` made of the first session to be open. Rejects when the
-   * newest attempt fails, which tells most about the server as it is now.
+   * server refuses an attempt, or when the newest one fails.
    */
   open(): Promise<Line> {
     if (this.#stopped) return Promise.reject(new Error('the monitor was stopped'))
-    const { clock, probeTimeoutMs } = this.#options
-    const [first, other] = this.#attempts
-    const outlasts = first !== undefined && clock.now() - first.begunAt >= probeTimeoutMs
-    if (first === undefined || (other === undefined && outlasts)) this.#begin(outlasts)
+    const { length } = this.#attempts
+    if (length === 0 || (length === 1 && !this.#tried)) {
+      this.#tried = true
+      this.#begin(length === 1)
+    }
     const [oldest, newer] = this.#attempts.map(({ result }) => result)
     if (newer === undefined) return oldest!
-    return Promise.race([newer, oldest!.catch(() => newer)])
+    const answered = oldest!.catch((error: unknown) => {
+      if (this.#options.isAnswer(error)) throw error
+      return newer
+    })
+    return Promise.race([newer, answered])
   }
 
   /** Opens a session in the background, if none is being opened. */
@@ -69,6 +78,7 @@ export class SessionOpener<Line> {
       if (isBeside) abort.abort(new Error('took too long'))
     }
     this.#attempts = this.#attempts.filter(({ isBeside }) => !isBeside)
+    this.#tried = false
   }
 
   /** Gives up every attempt. */
@@ -79,7 +89,7 @@ export class SessionOpener<Line> {
   }
 
   #begin(isBeside: boolean): void {
-    const { pool, clock, probeTimeoutMs, opened } = this.#options
+    const { pool, probeTimeoutMs, opened, overtaken } = this.#options
     const abort = new AbortController()
     const result = pool
       .openSession({
@@ -96,6 +106,7 @@ export class SessionOpener<Line> {
           const others = this.#attempts.filter((one) => one !== attempt)
           this.#attempts = []
           for (const one of others) one.abort.abort(new Error('another session was opened first'))
+          if (isBeside && others.length > 0) overtaken()
           return opened(session)
         },
         (error: unknown) => {
@@ -105,7 +116,7 @@ export class SessionOpener<Line> {
       )
     // A probe that waits for the session handles the failure. Without one it need not be reported.
     result.catch(() => {})
-    const attempt: Attempt<Line> = { begunAt: clock.now(), isBeside, abort, result }
+    const attempt: Attempt<Line> = { isBeside, abort, result }
     this.#attempts.push(attempt)
   }
 }

@@ -233,6 +233,7 @@ export class TopologyWatch implements Topology {
       observed: (observation) => this.#observed(pool.name, observation),
       nextDelayMs: () => this.#delayOf(pool.name),
       renewAfterMs: () => this.#renewAfterMs(pool),
+      onOvertaken: () => pool.reopen?.('an attempt to connect hangs'),
     })
   }
 

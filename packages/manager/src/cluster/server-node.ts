@@ -237,6 +237,10 @@ export class ServerNode
     for (const pool of this.#pools.keys()) pool.suspect(reason)
   }
 
+  reopen(reason: string): void {
+    for (const pool of this.#pools.keys()) pool.reopen?.(reason)
+  }
+
   refuseWaiting(reason: string): void {
     for (const pool of this.#pools.keys()) pool.refuseWaiting?.(reason)
   }

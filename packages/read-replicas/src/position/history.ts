@@ -133,7 +133,7 @@ export class History {
   awaitsPrimary(sampler: NodeSampler): boolean {
     const receiver = this.#followers.get(sampler)?.receiver
     if (this.#present === undefined || receiver === undefined) return false
-    if (receiver.matchedAt !== undefined) return false
+    if (receiver.match !== undefined) return false
     return this.standingOf(sampler)?.kind === 'unknown'
   }
 

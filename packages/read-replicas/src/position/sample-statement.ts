@@ -110,5 +110,6 @@ export function readPosition(
   const row: SampleRow = result.rows[0] ?? {}
   if (readBoolean(row.in_recovery) !== facts.inRecovery) return undefined
   if (readInteger(row.pid) !== facts.backendPid) return undefined
-  return { ...facts, lsn: readLogEnd(row), timelineExact: !facts.inRecovery, receiver: undefined }
+  const receiver = { receiver: undefined, receivedLsn: undefined }
+  return { ...facts, lsn: readLogEnd(row), timelineExact: !facts.inRecovery, ...receiver }
 }

@@ -210,6 +210,7 @@ export class FakePool implements ConnectionPool {
         received_timeline: inRecovery && this.tellsTimeline ? this.timeline : null,
         receiving: inRecovery ? this.receiving : null,
         receiver: inRecovery && this.receiving ? this.receiver : null,
+        receive_lsn: inRecovery ? `0/${this.position.toString(16)}` : null,
         tells_past: this.historyFile !== undefined,
         begin: this.begin ?? null,
         started_at: this.startedAt,

@@ -35,6 +35,8 @@ const standby = (sample: Partial<FollowerSample>): FollowerSample => ({
   startedAt: '50.5',
   place: '10.0.0.3:5432',
   receiver: 300,
+  // By default it has replayed what it has received.
+  receivedLsn: 'lsn' in sample ? sample.lsn : 1_000n,
   answeredAt: 0,
   ...sample,
 })
@@ -120,9 +122,37 @@ describe('a standby', () => {
     watcher.standby({ lsn: 1_200n, receiver: 301, answeredAt: 20 })
     watcher.primary({ timeline: 2, ...B, lsn: 1_300n, sentAt: 21 })
     expect(watcher.standing).toBe('unknown')
-    watcher.standby({ lsn: 1_300n, receiver: 301, answeredAt: 22 })
+    watcher.standby({ lsn: 1_250n, receiver: 301, answeredAt: 22 })
+    expect(watcher.standing).toBe('unknown')
+    watcher.standby({ lsn: 1_300n, receiver: 301, answeredAt: 23 })
     expect(watcher.standing).toBe('comparable')
-    watcher.standby({ lsn: 1_300n, receiver: null, answeredAt: 23 })
+    watcher.standby({ lsn: 1_300n, receiver: null, answeredAt: 24 })
+    expect(watcher.standing).toBe('comparable')
+  })
+
+  test('T50: whose receiver lasts and is sent the log up to the end of the old timeline, over and over, is not taken for a follower', () => {
+    // It stands at 5 000, the primary left the old timeline at 4 000, and the segment begins at 16.
+    for (const replayed of [5_000n, 3_000n]) {
+      const watcher = new Watcher().primary({ timeline: 2, ...B, lsn: 4_500n, sentAt: 1 })
+      watcher.primary({ timeline: 2, ...B, lsn: 9_000n, sentAt: 2 })
+      let at = 3
+      for (const received of [5_000n, 5_000n, 16n, 4_000n, 16n, 4_000n]) {
+        watcher.standby({ lsn: replayed, receivedLsn: received, receiver: 301, answeredAt: at })
+        watcher.primary({ timeline: 2, ...B, lsn: 9_000n, sentAt: at + 1 })
+        expect(watcher.standing, `${replayed} ${at}`).toBe('unknown')
+        at += 2
+      }
+    }
+  })
+
+  test('T50: that has received nothing since the primary was found is not taken for a follower yet', () => {
+    const watcher = new Watcher().primary({ timeline: 2, ...B, lsn: 5_000n, sentAt: 1 })
+    for (let at = 2; at < 10; at += 2) {
+      watcher.standby({ lsn: 5_000n, answeredAt: at })
+      watcher.primary({ timeline: 2, ...B, lsn: 5_000n, sentAt: at + 1 })
+    }
+    expect(watcher.standing).toBe('unknown')
+    watcher.standby({ lsn: 5_000n, receivedLsn: 5_100n, answeredAt: 10 })
     expect(watcher.standing).toBe('comparable')
   })
 

@@ -26,6 +26,7 @@ function prober(
     statements: probeStatements(fence),
     renewAfterMs: () => renewAfterMs,
     onHint: (reason) => signs.push(reason),
+    onOvertaken: () => signs.push('an attempt was overtaken'),
   })
 }
 
@@ -196,7 +197,8 @@ describe('NodeProber', () => {
     const former = [...server.driver.open]
     await clock.advance(5_000)
     expect([...server.driver.open]).toEqual(former)
-    expect([server.driver.attempts, server.driver.connecting, signs.length]).toEqual([2, 0, 0])
+    expect([server.driver.attempts, server.driver.connecting]).toEqual([2, 0])
+    expect(signs).toEqual(['an attempt was overtaken'])
     probing.stop()
   })
 
@@ -217,6 +219,36 @@ describe('NodeProber', () => {
     server.mood = 'up'
     expect(await observe(probing, 0)).toMatchObject({ observation: { kind: 'answer' } })
     expect([server.driver.open.size, server.driver.connecting]).toEqual([1, 0])
+    probing.stop()
+  })
+
+  it.each([450, 700, 1_500])(
+    'hears a refusal of the server that takes %i ms',
+    async (connectMs) => {
+      const probing = prober()
+      server.mood = 'denying'
+      server.driver.options.connectMs = connectMs
+      const seen: (string | undefined)[] = []
+      for (let probe = 0; probe < 4; probe++) {
+        seen.push((await observe(probing, 401))?.observation?.kind)
+      }
+      expect(seen).toContain('denied')
+      probing.stop()
+    },
+  )
+
+  it('makes an attempt for the next probe also when the one that hangs began in the middle of a probe', async () => {
+    const probing = prober()
+    await observe(probing, 0)
+    server.driver.options.connectMs = 1_900
+    server.driver.options.statementMs = 1_000
+    const seen = observe(probing, 401)
+    await clock.advance(0)
+    for (const session of server.driver.open) session.lose('terminated by an administrator')
+    await seen
+    server.driver.options.connectMs = 0
+    server.driver.options.statementMs = 0
+    expect(await observe(probing, 0)).toMatchObject({ observation: { kind: 'answer' } })
     probing.stop()
   })
 

@@ -13,9 +13,9 @@ import { probeStatements, readProbe } from '../../../src/probe/probe-statement.j
 const endpoint = 'db:5432/app'
 
 describe('the statement of a probe', () => {
-  const always = ['in_recovery', 'read_only', 'started_at', 'lsn', 'receive_lsn', 'replay_paused']
+  const always = ['in_recovery', 'read_only', 'started_at', 'lsn', 'replay_paused']
   it.each([
-    ['timeline', [...always, 'system_id', 'timeline', 'received_timeline', 'begin']],
+    ['timeline', [...always, 'system_id', 'timeline', 'received_timeline', 'receive_lsn', 'begin']],
     ['off', always],
   ] as const)('names every column (fence: %s)', (fence, columns) => {
     const [text] = probeStatements(fence) as [string]
@@ -45,13 +45,13 @@ describe('reading a probe', () => {
       past: undefined,
       tellsPast: false,
       receiver: undefined,
+      receivedLsn: undefined,
       startedAt: 'x',
       address: undefined,
       port: undefined,
       backendPid: undefined,
       sessionPid: undefined,
       lsn: 0x16b374d848n,
-      receiveLsn: undefined,
       replayPaused: false,
     })
   })

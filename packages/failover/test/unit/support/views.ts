@@ -29,7 +29,7 @@ function facts(changes: Partial<ProbeFacts> = {}): ProbeFacts {
     backendPid: undefined,
     sessionPid: undefined,
     lsn: 0n,
-    receiveLsn: undefined,
+    receivedLsn: undefined,
     replayPaused: false,
     ...changes,
   }

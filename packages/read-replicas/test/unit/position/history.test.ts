@@ -30,6 +30,7 @@ const factsOf = ({ systemId, timeline, lsn }: Position): SampleFacts => ({
   past: undefined,
   tellsPast: false,
   receiver: 1,
+  receivedLsn: undefined,
   receiving: true,
   startedAt: undefined,
   place: undefined,

@@ -12,6 +12,7 @@ const FACTS: SampleFacts = {
   past: undefined,
   tellsPast: false,
   receiver: 1,
+  receivedLsn: undefined,
   receiving: true,
   startedAt: '1',
   place: '10.0.0.1:5432',
