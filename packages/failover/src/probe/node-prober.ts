@@ -57,6 +57,8 @@ export class NodeProber {
   readonly #options: ProberOptions
   readonly #opener: SessionOpener<ProbeLine>
   #line: ProbeLine | undefined
+  /** Sessions that were replaced while they owed an answer. */
+  readonly #leaving = new Set<Session>()
   #stopped = false
   // Rises at once when the line gets slower, and falls slowly when it gets faster.
   #roundTripMs = 0
@@ -110,6 +112,7 @@ export class NodeProber {
   stop(): void {
     this.#stopped = true
     this.#opener.stop()
+    for (const session of this.#leaving) session.destroy('the monitor was stopped')
     this.#line?.session.destroy('the monitor was stopped')
     this.#line = undefined
   }
@@ -234,11 +237,7 @@ export class NodeProber {
       return old
     }
     this.#line = line
-    const leave = (): void => old?.session.destroy('a new session took its place')
-    // The old session may still owe an answer: breaking it now would look like a failure of the
-    // server.
-    if (old?.isOld === true && old.asking !== undefined) void old.asking.then(leave)
-    else leave()
+    if (old !== undefined) this.#leave(old)
     const { signal } = session
     const lost = (): void => {
       if (this.#line !== line) return
@@ -248,5 +247,19 @@ export class NodeProber {
     if (signal.aborted) lost()
     else signal.addEventListener('abort', lost, { once: true })
     return line
+  }
+
+  #leave({ session, isOld, asking }: ProbeLine): void {
+    const leave = (): void => {
+      this.#leaving.delete(session)
+      session.destroy('a new session took its place')
+    }
+    if (!isOld || asking === undefined) {
+      leave()
+      return
+    }
+    // Breaking it now would look like a failure of the server.
+    this.#leaving.add(session)
+    void asking.then(leave)
   }
 }

@@ -106,8 +106,9 @@ export class SessionOpener<Line> {
           const others = this.#attempts.filter((one) => one !== attempt)
           this.#attempts = []
           for (const one of others) one.abort.abort(new Error('another session was opened first'))
+          const line = opened(session)
           if (isBeside && others.length > 0) overtaken()
-          return opened(session)
+          return line
         },
         (error: unknown) => {
           this.#attempts = this.#attempts.filter((one) => one !== attempt)

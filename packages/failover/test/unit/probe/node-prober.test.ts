@@ -101,6 +101,19 @@ describe('NodeProber', () => {
     probing.stop()
   })
 
+  it('leaves no session behind that owes an answer, when it is stopped', async () => {
+    const probing = prober('timeline', 1_000)
+    await observe(probing, 0)
+    await clock.advance(1_000)
+    server.driver.options.statementMs = 300_000
+    server.driver.options.connectMs = 50
+    await observe(probing, 100)
+    expect(server.driver.open.size).toBe(2)
+    probing.stop()
+    await clock.settle()
+    expect(server.driver.open.size).toBe(0)
+  })
+
   it('F22: keeps its session when no other can be opened', async () => {
     const probing = prober('timeline', 1_000)
     await observe(probing, 0)
