@@ -11,6 +11,7 @@ import {
 } from '@poolhouse/testkit'
 import { expect, onTestFinished } from 'vitest'
 import { scenario } from '../../support/scenario.js'
+import { replicasCaughtUp } from '../../support/servers/replicas-caught-up.js'
 
 /** Resolves when state and reason of the first node match. */
 async function until(pool: FailoverPool, reason: RegExp): Promise<void> {
@@ -134,6 +135,7 @@ scenario(
       hold: { timeoutMs: 300 },
     })
     await pool.query('create table t(id int)')
+    await replicasCaughtUp(cluster)
     const [a, b] = cluster.nodes
     await b!.promote()
     await haproxy.pointTo(1)

@@ -6,6 +6,7 @@ import {
   type ClusterOptions,
   startCluster,
 } from '@poolhouse/testkit'
+import { replicasCaughtUp } from '../../support/servers/replicas-caught-up.js'
 
 /** A real cluster and a failover pool over it. */
 export interface FailoverCluster extends AsyncDisposable {
@@ -31,6 +32,7 @@ export async function startFailoverCluster(
   )
   const pool = withFailover(pools, { probe: { intervalMs: 250 }, ...options })
   await pool.query('create table writes(id int not null)')
+  await replicasCaughtUp(cluster)
   return {
     cluster,
     pool,

@@ -8,6 +8,7 @@ import {
   startCluster,
   startFaultProxy,
 } from '@poolhouse/testkit'
+import { replicasCaughtUp } from '../../support/servers/replicas-caught-up.js'
 
 /** A real cluster whose nodes are reached through fault proxies, with failover pools over it. */
 export interface ProxiedCluster extends AsyncDisposable {
@@ -33,6 +34,7 @@ export async function startProxiedCluster(options: ClusterOptions): Promise<Prox
   await first!.sql('create table rows(id int not null)')
   await first!.sql(`grant all on rows to ${cluster.user}`)
   await first!.sql('grant create on schema public to public')
+  await replicasCaughtUp(cluster)
   return {
     cluster,
     proxy: proxies[0]!,
