@@ -24,8 +24,7 @@ const QUICK = {
   reconnect_attempts: 3,
   reconnect_interval: 1,
   monitor_interval_secs: 1,
-  // The standby that is not to be promoted takes its log again at once; if it decides first, the
-  // other one waits this long for it to be disconnected.
+  // A candidate that finds another standby connected at its first look waits for all of this.
   sibling_nodes_disconnect_timeout: 3,
 }
 
