@@ -43,7 +43,7 @@ const FEATURES: Readonly<Record<string, number>> = {
   'clusters under pg_auto_failover and repmgr': 755,
   'the loss of a session behind the rollback of a library, and odd ends of the command line': 70,
   'a refusal where a dead primary was, programs that end with their children, how repmgr takes a node back': 30,
-  'attempts to connect that hang, and standbys that keep their receiver': 130,
+  'attempts to connect that hang, and standbys that keep their receiver': 165,
   'certificates that doctor looks at, events of tenants, and odd input of the command line': 310,
 }
 

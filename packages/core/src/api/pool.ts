@@ -300,7 +300,8 @@ export interface ConnectionPool<Raw = unknown> extends Pool<Raw> {
   resume(): void
   /**
    * Replaces every connection that exists now: what is idle at once, what is in use when it comes
-   * back, and what is being opened when it is open. Resolves when the last old one is gone.
+   * back. What is being opened is begun anew once it has been under way for a quarter of a second,
+   * and replaced otherwise. Resolves when the last old one is gone.
    *
    * @example
    * await pool.recycle() // after a change of the role's settings
@@ -329,9 +330,9 @@ export interface ConnectionPool<Raw = unknown> extends Pool<Raw> {
    */
   refuseWaiting?(reason: string): void
   /**
-   * For those who build pools: begins anew the connects that have been under way for a quarter of a
-   * second. They may hang, as in a proxy that has lost its server. Those who wait for a connection
-   * go on waiting.
+   * For those who build pools: begins anew each connect that is under way, once it has been for a
+   * quarter of a second. It may hang, as in a proxy that has lost its server. Those who wait for a
+   * connection go on waiting.
    *
    * @example
    * pool.reopen?.('a new session was open at once')

@@ -1,4 +1,5 @@
 import { tracing } from '../api/tracing.js'
+import type { ClockTimer } from '../base/clock.js'
 import { checkNumber } from '../base/option-check.js'
 import { ownError } from '../base/own-error.js'
 import { PoolClosedError } from '../outcome/errors.js'
@@ -28,6 +29,8 @@ export class Arrivals {
   #warming: Warming[] = []
   // When each connect under way began. Made with the first one: idle pools may be many.
   #begun: Map<Slot, number> | undefined
+  // Looks again at those that were too young to be given up.
+  #look: ClockTimer | undefined
 
   /** Opens connections for this engine. */
   constructor(engine: EngineView) {
@@ -80,6 +83,7 @@ export class Arrivals {
       throw error
     } finally {
       this.#begun.delete(slot)
+      if (this.#begun.size === 0) this.#look?.cancel()
     }
     observer?.connected(begun, engine.now() - startedAt, undefined)
     // Lost or destroyed between its last word and this line.
@@ -88,16 +92,31 @@ export class Arrivals {
     return true
   }
 
-  /** Begins anew the connects that have been under way for so long that they may hang. */
+  /**
+   * Begins anew the connects that are under way now, each as soon as it has been for so long that
+   * it may hang.
+   */
   reopen(reason: string): void {
-    const { departures, growth, wishes } = this.#engine
-    const now = this.#engine.now()
     // The name may lead to another server than when they began.
-    wishes.forget()
-    for (const [slot, startedAt] of [...(this.#begun ?? [])]) {
-      if (now - startedAt >= HANGS_MS) departures.destroy(slot, reason)
+    this.#engine.wishes.forget()
+    this.#giveUp([...(this.#begun?.keys() ?? [])], reason)
+  }
+
+  #giveUp(doubted: readonly Slot[], reason: string): void {
+    const { clock, departures, growth } = this.#engine
+    const now = this.#engine.now()
+    const young: Slot[] = []
+    for (const slot of doubted) {
+      const startedAt = this.#begun?.get(slot)
+      if (startedAt === undefined) continue
+      if (now - startedAt < HANGS_MS) young.push(slot)
+      else departures.destroy(slot, reason)
     }
     growth.step(now)
+    this.#look?.cancel()
+    this.#look = undefined
+    if (young.length === 0) return
+    this.#look = clock.setTimer(() => this.#giveUp(young, reason), HANGS_MS)
   }
 
   #opened(slot: Slot, startedAt: number): void {

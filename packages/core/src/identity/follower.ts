@@ -119,12 +119,14 @@ const ITSELF: Standing = { kind: 'itself' }
  * and how far that has come. A receiver that was started after the primary's history began, and has
  * received what the primary wrote after that, has been given this history by the primary. That it
  * is still there proves nothing: to a server that has diverged in the segment in which the timeline
- * was left, the primary sends the old timeline up to that point, over and over.
+ * was left, the primary sends the old timeline up to that point, over and over. Nor does a
+ * receiver prove anything while a former primary lives on (`hasFormer`): it may be that one's.
  */
 export function followerAfter(
   before: Follower | undefined,
   sample: FollowerSample,
   present: PresentHistory | undefined,
+  hasFormer = false,
 ): Follower {
   const isSameLife =
     before !== undefined &&
@@ -133,8 +135,8 @@ export function followerAfter(
   const known = isSameLife ? inEpoch(before, present) : undefined
   const timeline = Math.max(known?.timeline ?? 0, sample.timeline ?? 0) || undefined
   const receiver = receiverAfter(known?.receiver, sample)
-  const isVouched =
-    known?.isVouched === true || (present !== undefined && vouches(receiver, sample, present))
+  const isNew = present !== undefined && !hasFormer && vouches(receiver, sample, present)
+  const isVouched = known?.isVouched === true || isNew
   return {
     sample,
     timeline: isVouched ? later(timeline, present?.timeline) : timeline,

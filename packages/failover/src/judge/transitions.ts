@@ -112,7 +112,7 @@ export function endFirstRound(view: ClusterView): ClusterView {
 function nextRecord(
   former: NodeRecord,
   observation: Observation,
-  { deadAfter, present }: ClusterView,
+  { deadAfter, present, nodes }: ClusterView,
 ): NodeRecord {
   const { sentAt, answeredAt = sentAt } = observation
   const before = { ...former, sentAt }
@@ -128,6 +128,7 @@ function nextRecord(
           former.follower,
           followerSampleOf(facts, facts.address, answeredAt),
           present,
+          hasFormer(nodes, present),
         ),
         claim: facts.inRecovery || facts.readOnly ? undefined : facts,
         lost: false,
@@ -173,6 +174,15 @@ function nextRecord(
       return { ...before, failures, claim, lost: true, standing }
     }
   }
+}
+
+/** Whether a server that is not in recovery answers on an older timeline than the primary's. */
+function hasFormer(nodes: ClusterView['nodes'], present: PresentHistory | undefined): boolean {
+  return [...nodes.values()].some(({ standing }) => {
+    if (standing.kind !== 'answer' || standing.facts.inRecovery) return false
+    const { systemId, timeline } = standing.facts
+    return systemId === present?.systemId && (timeline ?? 0) < (present?.timeline ?? 0)
+  })
 }
 
 function nextServers(before: readonly string[], server: string | undefined): readonly string[] {

@@ -1,4 +1,10 @@
-import type { Clock, ConnectionPool, QueryResult, Session } from '@poolhouse/core'
+import {
+  type Clock,
+  ConnectError,
+  type ConnectionPool,
+  type QueryResult,
+  type Session,
+} from '@poolhouse/core'
 import { OwnQuestion, pastStatement, TimelinePast } from '@poolhouse/core/kit'
 import type { Finding, Observation, ProbeFacts } from '../base/observation.js'
 import { StallAwareDeadline } from '../base/stall-aware-deadline.js'
@@ -73,7 +79,8 @@ export class NodeProber {
       pool: options.pool,
       probeTimeoutMs: options.timeoutMs,
       opened: (session) => this.#opened(session),
-      isAnswer: (error) => findingOf(error).kind !== 'failed',
+      isAnswer: (error) =>
+        error instanceof ConnectError && (error.fatal || error.sqlState !== undefined),
       overtaken: options.onOvertaken,
     })
   }

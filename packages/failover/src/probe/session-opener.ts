@@ -7,7 +7,7 @@ export interface OpenerOptions<Line> {
   readonly probeTimeoutMs: number
   /** Takes over a session that was opened, also one that no probe waits for any more. */
   readonly opened: (session: Session) => Line
-  /** Whether an attempt failed because of what the server said, and not because of its silence. */
+  /** Whether an attempt failed because of what the server itself said. */
   readonly isAnswer: (error: unknown) => boolean
   /** A newer attempt was opened while an older one hung. */
   readonly overtaken: () => void

@@ -106,7 +106,9 @@ export class History {
   followerSaid(sampler: NodeSampler, facts: SampleFacts, answeredAt: number): void {
     const sample = followerSampleOf(facts, facts.place, answeredAt)
     const before = this.#followers.get(sampler)
-    this.#followers.set(sampler, followerAfter(before, sample, this.#present))
+    const nodes = this.#topology()?.current.nodes ?? []
+    const hasFormer = nodes.some(({ state }) => state === 'fenced')
+    this.#followers.set(sampler, followerAfter(before, sample, this.#present, hasFormer))
     const { lsn, startedAt, place } = sample
     const epoch = this.#present?.epoch
     if (lsn === undefined || epoch === undefined || !this.confirmed(answeredAt)) return

@@ -45,6 +45,7 @@ const standby = (sample: Partial<FollowerSample>): FollowerSample => ({
 class Watcher {
   present: PresentHistory | undefined
   follower: Follower | undefined
+  hasFormer = false
 
   primary(sample: Partial<PrimarySample>): this {
     this.present = presentAfter(this.present, primary(sample))
@@ -53,7 +54,8 @@ class Watcher {
   }
 
   standby(sample: Partial<FollowerSample>): this {
-    this.follower = followerAfter(this.follower, standby(sample), this.present)
+    const { follower, present, hasFormer } = this
+    this.follower = followerAfter(follower, standby(sample), present, hasFormer)
     return this
   }
 
@@ -143,6 +145,19 @@ describe('a standby', () => {
         at += 2
       }
     }
+  })
+
+  test('T50: that receives is not taken for a follower while a former primary lives on', () => {
+    const watcher = new Watcher().primary({ timeline: 2, ...B, lsn: 4_500n, sentAt: 1 })
+    watcher.hasFormer = true
+    for (let at = 2; at < 12; at += 2) {
+      watcher.standby({ lsn: 4_000n + 200n * BigInt(at), receiver: 301, answeredAt: at })
+      watcher.primary({ timeline: 2, ...B, lsn: 4_500n + 200n * BigInt(at), sentAt: at + 1 })
+    }
+    expect(watcher.standing).toBe('unknown')
+    watcher.hasFormer = false
+    watcher.standby({ lsn: 6_800n, receiver: 301, answeredAt: 12 })
+    expect(watcher.standing).toBe('comparable')
   })
 
   test('T50: that has received nothing since the primary was found is not taken for a follower yet', () => {
