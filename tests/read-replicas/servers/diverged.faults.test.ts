@@ -1,4 +1,5 @@
 import type { ConnectionPool, DivergedEvent, ForeignEvent } from '@poolhouse/core'
+import { withFailover } from '@poolhouse/failover'
 import { type ReplicaPool, type ReplicasOptions, withReplicas } from '@poolhouse/read-replicas'
 import { type ClusterNode, startCluster } from '@poolhouse/testkit'
 import { describe, expect } from 'vitest'
@@ -161,6 +162,29 @@ describe('a replica with another history than the primary', () => {
         expect(node).toBe('b')
         await new Promise((resolve) => setTimeout(resolve, 10))
       }
+    },
+    60_000,
+  )
+
+  scenario(
+    'T50: that stays with a former primary which lives on serves nothing to a process that lists that one',
+    async ({ make }) => {
+      await using setting = await startReplicaCluster({ settings: { bgwriter_lru_maxpages: 0 } })
+      const { cluster, primary: a, b } = setting
+      await cutOff(b)
+      await a.sql('insert into notes select 7 from generate_series(1, 20)')
+      await b.promote({ refollow: false })
+      await b.sql('insert into notes select 8 from generate_series(1, 400)')
+      const primary = withFailover(poolsOf(cluster, make()))
+      await using reading = watch(withReplicas(primary, primary.topology))
+      await primary.ready()
+      for (let read = 0; read < 300; read++) {
+        // Both logs grow alike, and that of the new primary stays ahead.
+        await Promise.all([a, b].map((node) => node.sql('insert into notes values (7)')))
+        expect((await reading.db.reader(BY_A_DAY).query('select 1')).node).toBe('b')
+        await new Promise((resolve) => setTimeout(resolve, 10))
+      }
+      expect(whyNot(reading.db, 'c')).toContain('is not known yet')
     },
     60_000,
   )
